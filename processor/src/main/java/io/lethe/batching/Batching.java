@@ -8,7 +8,6 @@ import io.lethe.events.ModelResult;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
-import io.lethe.fisher.FisherStore;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
@@ -38,8 +37,8 @@ import org.slf4j.LoggerFactory;
  *                           └──────► PARKED ◄── UNLEARNING ────────────┘
  * </pre>
  *
- * <p>One job is in flight per model. Tasks that arrive meanwhile wait for the next batch. Nothing is
- * lost in PARKED: the batch keeps its tasks.
+ * <p>One job is in flight per model. Tasks that arrive meanwhile wait for the next batch. Nothing
+ * is lost in PARKED: the batch keeps its tasks.
  *
  * <p>A job's id is derived from the model, the anchor and the batch, so the same work has the same
  * id in every offer; outcomes and updates of other ids are ignored.
@@ -81,8 +80,7 @@ final class Batching {
       throw new InvalidModelException(
           "modelId is taken by another artifact or dataset: register this one under a new modelId");
     }
-    ModelState changed =
-        ModelState.newBuilder(known).setRegistration(registration).build();
+    ModelState changed = ModelState.newBuilder(known).setRegistration(registration).build();
     stores.put(fireIfDue(changed));
   }
 
@@ -111,8 +109,7 @@ final class Batching {
     }
     stores.put(
         switch (outcome.getVerdict()) {
-          case RELEASE ->
-              completeIfWhole(ModelState.newBuilder(state).setOutcome(outcome).build());
+          case RELEASE -> completeIfWhole(ModelState.newBuilder(state).setOutcome(outcome).build());
           case ESCALATE, HOLD -> park(state, outcome.getVerdict().name());
           case FAILED -> retryOrPark(state, outcome);
         });
@@ -250,8 +247,7 @@ final class Batching {
       return state;
     }
     if (outcome.getKind() == JobKind.ANCHOR) {
-      return fireIfDue(
-          idle(state).setTrainingSamples(fisher.get().getRetainedSamples()).build());
+      return fireIfDue(idle(state).setTrainingSamples(fisher.get().getRetainedSamples()).build());
     }
     return fireIfDue(release(state, outcome));
   }
@@ -406,10 +402,7 @@ final class Batching {
   }
 
   private RequestEvent.Builder event(ErasureTask task, RequestEventKind kind) {
-    return RequestEvent.newBuilder()
-        .setRequestId(task.getRequestId())
-        .setKind(kind)
-        .setAt(now());
+    return RequestEvent.newBuilder().setRequestId(task.getRequestId()).setKind(kind).setAt(now());
   }
 
   private void emit(RequestEvent event) {

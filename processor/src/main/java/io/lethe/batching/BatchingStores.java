@@ -57,7 +57,7 @@ public final class BatchingStores {
   public static List<StoreBuilder<?>> builders() {
     return List.of(
         StateStores.ofRecords(MODELS_STORE, ModelState.class),
-        StateStores.of(TASKS_STORE, Serdes.Bytes(), new StateSerde<>(ErasureTask.class)),
+        StateStores.of(TASKS_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
         StateStores.ofRecords(JOBS_STORE, UnlearningJob.class),
         StateStores.of(ERASED_STORE, Serdes.String(), Serdes.UUID()),
         StateStores.of(FISHER_STORE, Serdes.Bytes(), Serdes.ByteArray()));
@@ -123,8 +123,7 @@ public final class BatchingStores {
   List<String> erased(String modelId, String anchorId) {
     String prefix = erasedKey(modelId, anchorId, "");
     List<String> found = new ArrayList<>();
-    try (KeyValueIterator<String, UUID> range =
-        erased.prefixScan(prefix, new StringSerializer())) {
+    try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
       range.forEachRemaining(entry -> found.add(entry.key.substring(prefix.length())));
     }
     return found;

@@ -1,6 +1,5 @@
 package io.lethe.fisher;
 
-import io.lethe.events.FisherTensor;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.FisherState;
 import java.util.Optional;
@@ -10,7 +9,7 @@ import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
 /** Reads the Fisher sums that a {@link FisherStore} keeps, also from outside its stream thread. */
 public final class FisherReader {
   private final ReadOnlyKeyValueStore<Bytes, byte[]> store;
-  private final StateSerde<FisherState> stateSerde = new StateSerde<>(FisherState.class);
+  private final StateSerde<FisherState> stateSerde = StateSerde.of(FisherState.class);
 
   public FisherReader(ReadOnlyKeyValueStore<Bytes, byte[]> store) {
     this.store = store;
@@ -25,38 +24,22 @@ public final class FisherReader {
   /**
    * The sums of an anchor; empty until its snapshot is whole.
    *
-   * @throws IllegalStateException when a chunk is missing, naming it
+   * @throws IllegalArgumentException when a chunk is missing, naming it
    */
   public Optional<FisherSums> sums(String modelId, String anchorId) {
     return state(modelId, anchorId)
         .map(
             state ->
                 new FisherSums(
-                    read(
-                        modelId,
-                        anchorId,
-                        FisherKeys.RETAINED,
-                        state,
-                        state.getRetainedSamples()),
-                    read(
-                        modelId, anchorId, FisherKeys.ERASED, state, state.getErasedSamples())));
+                    read(modelId, anchorId, FisherKeys.RETAINED, state, state.getRetainedSamples()),
+                    read(modelId, anchorId, FisherKeys.ERASED, state, state.getErasedSamples())));
   }
 
   private FisherDiagonal read(
       String modelId, String anchorId, String area, FisherState state, long samples) {
-    FisherChunks.Assembler assembler = new FisherChunks.Assembler(state.getTensors(), samples);
-    for (FisherTensor tensor : state.getTensors()) {
-      for (int i = 0; i < FisherChunks.count(tensor.getShape()); i++) {
-        byte[] data = store.get(FisherKeys.key(modelId, anchorId, area, tensor.getName(), i));
-        // Nothing erased yet: no chunk means zeros. A hole in the retained sums is an error.
-        if (data == null && area.equals(FisherKeys.ERASED)) {
-          data = new byte[FisherChunks.byteLength(tensor.getShape(), i)];
-        }
-        if (data != null) {
-          assembler.put(tensor.getName(), i, data);
-        }
-      }
-    }
-    return assembler.build();
+    return FisherChunks.join(
+        state.getTensors(),
+        samples,
+        (tensor, chunk) -> store.get(FisherKeys.key(modelId, anchorId, area, tensor, chunk)));
   }
 }

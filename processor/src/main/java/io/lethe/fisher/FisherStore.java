@@ -7,12 +7,10 @@ import io.lethe.events.FisherUpdateKind;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.FisherState;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.zip.CRC32C;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
@@ -44,7 +42,7 @@ public final class FisherStore {
 
   private final KeyValueStore<Bytes, byte[]> store;
   private final FisherReader reader;
-  private final StateSerde<FisherState> stateSerde = new StateSerde<>(FisherState.class);
+  private final StateSerde<FisherState> stateSerde = StateSerde.of(FisherState.class);
 
   public FisherStore(KeyValueStore<Bytes, byte[]> store) {
     this.store = store;
@@ -83,22 +81,35 @@ public final class FisherStore {
 
   private void stage(FisherChunk chunk) {
     byte[] data = bytes(chunk.getData());
-    CRC32C crc = new CRC32C();
-    crc.update(data, 0, data.length);
-    if ((int) crc.getValue() != chunk.getCrc32c()) {
+    if (FisherChunks.crc32c(data) != chunk.getCrc32c()) {
       throw new IllegalArgumentException(
-          "checksum of Fisher chunk " + chunk.getChunk() + " of " + chunk.getTensor() + " is wrong");
+          "checksum of Fisher chunk "
+              + chunk.getChunk()
+              + " of tensor "
+              + chunk.getTensor()
+              + " is wrong");
     }
     String area =
-        chunk.getKind() == FisherUpdateKind.SNAPSHOT ? FisherKeys.RETAINED : FisherKeys.staging(chunk.getJobId());
+        chunk.getKind() == FisherUpdateKind.SNAPSHOT
+            ? FisherKeys.RETAINED
+            : FisherKeys.staging(chunk.getJobId());
     store.put(
-        FisherKeys.key(chunk.getModelId(), chunk.getAnchorId(), area, chunk.getTensor(), chunk.getChunk()),
+        FisherKeys.key(
+            chunk.getModelId(), chunk.getAnchorId(), area, chunk.getTensor(), chunk.getChunk()),
         data);
   }
 
   private Result commitSnapshot(FisherChunk marker, FisherCommit commit) {
     if (!isWhole(marker, commit, FisherKeys.RETAINED)) {
       return Result.INCOMPLETE;
+    }
+    for (FisherTensor tensor : commit.getTensors()) {
+      for (int i = 0; i < FisherChunks.chunks(tensor); i++) {
+        store.put(
+            FisherKeys.key(
+                marker.getModelId(), marker.getAnchorId(), FisherKeys.ERASED, tensor.getName(), i),
+            new byte[FisherChunks.bytes(tensor, i)]);
+      }
     }
     put(
         marker,
@@ -124,14 +135,14 @@ public final class FisherStore {
     String modelId = marker.getModelId();
     String anchorId = marker.getAnchorId();
     for (FisherTensor tensor : commit.getTensors()) {
-      for (int i = 0; i < FisherChunks.count(tensor.getShape()); i++) {
+      for (int i = 0; i < FisherChunks.chunks(tensor); i++) {
         Bytes stagedKey = FisherKeys.key(modelId, anchorId, staged, tensor.getName(), i);
         byte[] update = store.get(stagedKey);
-        Bytes retainedKey = FisherKeys.key(modelId, anchorId, FisherKeys.RETAINED, tensor.getName(), i);
-        store.put(retainedKey, subtract(store.get(retainedKey), update));
+        Bytes retainedKey =
+            FisherKeys.key(modelId, anchorId, FisherKeys.RETAINED, tensor.getName(), i);
+        store.put(retainedKey, FisherChunks.combine(store.get(retainedKey), update, true));
         Bytes erasedKey = FisherKeys.key(modelId, anchorId, FisherKeys.ERASED, tensor.getName(), i);
-        byte[] erased = store.get(erasedKey);
-        store.put(erasedKey, erased == null ? update : add(erased, update));
+        store.put(erasedKey, FisherChunks.combine(store.get(erasedKey), update, false));
       }
     }
     deletePrefix(FisherKeys.prefix(modelId, anchorId, FisherKeys.STAGED));
@@ -149,20 +160,18 @@ public final class FisherStore {
 
   /** Whether each chunk that the commit marker names is there, with the length it must have. */
   private boolean isWhole(FisherChunk marker, FisherCommit commit, String area) {
-    int chunks = 0;
     for (FisherTensor tensor : commit.getTensors()) {
-      int count = FisherChunks.count(tensor.getShape());
-      for (int i = 0; i < count; i++) {
+      for (int i = 0; i < FisherChunks.chunks(tensor); i++) {
         byte[] data =
             store.get(
-                FisherKeys.key(marker.getModelId(), marker.getAnchorId(), area, tensor.getName(), i));
-        if (data == null || data.length != FisherChunks.byteLength(tensor.getShape(), i)) {
+                FisherKeys.key(
+                    marker.getModelId(), marker.getAnchorId(), area, tensor.getName(), i));
+        if (data == null || data.length != FisherChunks.bytes(tensor, i)) {
           return false;
         }
       }
-      chunks += count;
     }
-    return chunks == commit.getChunks();
+    return FisherChunks.count(commit.getTensors()) == commit.getChunks();
   }
 
   private void put(FisherChunk marker, FisherState state) {
@@ -178,24 +187,6 @@ public final class FisherStore {
       found.forEachRemaining(entry -> keys.add(entry.key));
     }
     keys.forEach(store::delete);
-  }
-
-  private static byte[] subtract(byte[] sum, byte[] update) {
-    return combine(sum, update, -1);
-  }
-
-  private static byte[] add(byte[] sum, byte[] update) {
-    return combine(sum, update, 1);
-  }
-
-  private static byte[] combine(byte[] sum, byte[] update, int sign) {
-    ByteBuffer left = ByteBuffer.wrap(sum).order(ByteOrder.LITTLE_ENDIAN);
-    ByteBuffer right = ByteBuffer.wrap(update).order(ByteOrder.LITTLE_ENDIAN);
-    ByteBuffer result = ByteBuffer.allocate(sum.length).order(ByteOrder.LITTLE_ENDIAN);
-    while (left.hasRemaining()) {
-      result.putFloat(Math.max(0f, left.getFloat() + sign * right.getFloat()));
-    }
-    return result.array();
   }
 
   private static byte[] bytes(ByteBuffer buffer) {

@@ -15,7 +15,7 @@ public final class StateStores {
   /** A store of Avro records under a string key. */
   public static <V extends SpecificRecord> StoreBuilder<KeyValueStore<String, V>> ofRecords(
       String name, Class<V> type) {
-    return of(name, Serdes.String(), new StateSerde<>(type));
+    return of(name, Serdes.String(), StateSerde.of(type));
   }
 
   /** A store with the given serdes. */

@@ -61,8 +61,7 @@ public record KafkaSettings(Map<String, String> kafka, Map<String, String> regis
     defaults.put(StreamsConfig.ENSURE_EXPLICIT_INTERNAL_RESOURCE_NAMING_CONFIG, "true");
     producerDefaults()
         .forEach((name, value) -> defaults.put(StreamsConfig.producerPrefix(name), value));
-    defaults.put(
-        StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
+    defaults.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
     return merged(defaults);
   }
 

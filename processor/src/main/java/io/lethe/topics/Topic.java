@@ -1,12 +1,12 @@
 package io.lethe.topics;
 
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.Function;
-import org.apache.kafka.common.utils.Utils;
-import java.nio.charset.StandardCharsets;
 import org.apache.kafka.common.serialization.Serde;
+import org.apache.kafka.common.utils.Utils;
 
 /**
  * One topic of the contract.

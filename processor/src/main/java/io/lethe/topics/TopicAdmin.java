@@ -44,8 +44,7 @@ public final class TopicAdmin {
       for (var created : admin.createTopics(missing).values().values()) {
         awaitCreation(created);
       }
-      Map<String, TopicDescription> described =
-          admin.describeTopics(names).allTopicNames().get();
+      Map<String, TopicDescription> described = admin.describeTopics(names).allTopicNames().get();
       Map<String, Integer> counts = new HashMap<>();
       described.forEach((name, topic) -> counts.put(name, topic.partitions().size()));
       checkCopartitioned(topics, counts);
@@ -72,7 +71,9 @@ public final class TopicAdmin {
 
   private static void checkCopartitioned(Topics topics, Map<String, Integer> counts) {
     topics.all().stream()
-        .filter(topic -> topic.keyedBy() == Topic.KeyedBy.SUBJECT || topic.keyedBy() == Topic.KeyedBy.MODEL)
+        .filter(
+            topic ->
+                topic.keyedBy() == Topic.KeyedBy.SUBJECT || topic.keyedBy() == Topic.KeyedBy.MODEL)
         .collect(Collectors.groupingBy(Topic::keyedBy))
         .forEach(
             (keyedBy, group) -> {

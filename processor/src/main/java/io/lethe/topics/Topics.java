@@ -17,7 +17,6 @@ import io.lethe.topics.Topic.KeyedBy;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 
@@ -57,7 +56,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            value(ModelRegistered.class, registry));
+            AvroSerde.of(ModelRegistered.class, registry, false));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -66,8 +65,8 @@ public final class Topics {
             Cleanup.COMPACT,
             null,
             8 * MIB,
-            key(LineageKey.class, registry),
-            value(DatasetLineage.class, registry));
+            AvroSerde.of(LineageKey.class, registry, true),
+            AvroSerde.of(DatasetLineage.class, registry, false));
     deletionRequests =
         new Topic<>(
             prefix + "deletion-requests",
@@ -77,7 +76,7 @@ public final class Topics {
             TWO_MONTHS,
             8 * MIB,
             id,
-            value(DeletionRequest.class, registry));
+            AvroSerde.of(DeletionRequest.class, registry, false));
     unlearningJobs =
         new Topic<>(
             prefix + "unlearning-jobs",
@@ -87,7 +86,7 @@ public final class Topics {
             MONTH,
             16 * MIB,
             id,
-            value(UnlearningJob.class, registry));
+            AvroSerde.of(UnlearningJob.class, registry, false));
     jobProgress =
         new Topic<>(
             prefix + "job-progress",
@@ -97,7 +96,7 @@ public final class Topics {
             DAY,
             MIB,
             id,
-            value(JobProgress.class, registry));
+            AvroSerde.of(JobProgress.class, registry, false));
     jobOutcomes =
         new Topic<>(
             prefix + "job-outcomes",
@@ -107,7 +106,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            value(JobOutcome.class, registry));
+            AvroSerde.of(JobOutcome.class, registry, false));
     fisherUpdates =
         new Topic<>(
             prefix + "fisher-updates",
@@ -116,8 +115,8 @@ public final class Topics {
             Cleanup.DELETE,
             MONTH,
             MIB,
-            key(FisherKey.class, registry),
-            value(FisherChunk.class, registry));
+            AvroSerde.of(FisherKey.class, registry, true),
+            AvroSerde.of(FisherChunk.class, registry, false));
     modelVersions =
         new Topic<>(
             prefix + "model-versions",
@@ -127,7 +126,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            value(ModelVersion.class, registry));
+            AvroSerde.of(ModelVersion.class, registry, false));
     erasureReceipts =
         new Topic<>(
             prefix + "erasure-receipts",
@@ -137,7 +136,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            value(ErasureReceipt.class, registry));
+            AvroSerde.of(ErasureReceipt.class, registry, false));
     deadLetters =
         new Topic<>(
             prefix + "dead-letters",
@@ -203,18 +202,5 @@ public final class Topics {
         modelVersions,
         erasureReceipts,
         deadLetters);
-  }
-
-  private static <T extends SpecificRecord> Serde<T> key(Class<T> type, Map<String, ?> registry) {
-    Serde<T> serde = new AvroSerde<>(type);
-    serde.configure(registry, true);
-    return serde;
-  }
-
-  private static <T extends SpecificRecord> Serde<T> value(
-      Class<T> type, Map<String, ?> registry) {
-    Serde<T> serde = new AvroSerde<>(type);
-    serde.configure(registry, false);
-    return serde;
   }
 }

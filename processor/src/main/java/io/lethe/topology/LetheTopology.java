@@ -38,8 +38,8 @@ import org.apache.kafka.streams.processor.StreamPartitioner;
 import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
- * The topology: intake by subject, batching by model, tracking by request, joined by three internal
- * topics (erasure tasks, the broadcast of models, request events).
+ * The topology: intake by subject, batching by model, tracking by request, joined by
+ * internal topics (erasure tasks, the broadcast of models, events of requests).
  *
  * <p>Registered models reach intake by a topic that is broadcast to each partition rather than by a
  * global table: a global table is updated outside of the transaction and has no processor, so a
@@ -84,7 +84,9 @@ public final class LetheTopology {
     KStream<String, ModelRegistered> models = source(builder, topics.models(), "models");
     KStream<String, IntakeOutput> fromIntake = intake(builder, models);
     KStream<String, BatchingOutput> fromBatching = batching(builder, models, fromIntake);
-    tracking(fromIntake, fromBatching);
+    tracking(
+        only(fromIntake, "intake-events-only", LetheTopology::event),
+        only(fromBatching, "batching-events-only", LetheTopology::event));
     return builder.build();
   }
 
@@ -110,7 +112,7 @@ public final class LetheTopology {
       KStream<String, ModelRegistered> models,
       KStream<String, IntakeOutput> fromIntake) {
     KStream<String, ErasureTask> tasks =
-        only(fromIntake, "intake-tasks", LetheTopology::task)
+        only(fromIntake, "intake-tasks-only", LetheTopology::task)
             .repartition(repartitioned("erasure-tasks", ErasureTask.class, topics.models()));
     KStream<String, BatchingOutput> outputs =
         models
@@ -120,33 +122,35 @@ public final class LetheTopology {
                 Named.as("batching-merge-tasks"))
             .merge(
                 source(builder, topics.jobOutcomes(), "job-outcomes")
-                    .process(
-                        batching.outcomes(), Named.as("batching-outcomes"), BATCHING_STORES),
+                    .process(batching.outcomes(), Named.as("batching-outcomes"), BATCHING_STORES),
                 Named.as("batching-merge-outcomes"))
             .merge(
                 source(builder, topics.fisherUpdates(), "fisher-updates")
                     .process(
                         batching.fisherUpdates(), Named.as("batching-fisher"), BATCHING_STORES),
                 Named.as("batching-merge-fisher"));
-    only(outputs, "batching-jobs", LetheTopology::job)
+    only(outputs, "batching-jobs-only", LetheTopology::job)
         .to(topics.unlearningJobs().name(), produced(topics.unlearningJobs(), "unlearning-jobs"));
-    only(outputs, "batching-versions", LetheTopology::version)
+    only(outputs, "batching-versions-only", LetheTopology::version)
         .to(topics.modelVersions().name(), produced(topics.modelVersions(), "model-versions"));
     return outputs;
   }
 
   private void tracking(
-      KStream<String, IntakeOutput> fromIntake, KStream<String, BatchingOutput> fromBatching) {
-    only(fromIntake, "intake-events", LetheTopology::event)
-        .merge(
-            only(fromBatching, "batching-events", LetheTopology::event),
-            Named.as("tracking-merge-events"))
-        .repartition(
-            repartitioned("request-events", RequestEvent.class, topics.erasureReceipts()))
-        .process(tracking.events(), Named.as("tracking-events"), TRACKING_STORES)
+      KStream<String, RequestEvent> fromIntake, KStream<String, RequestEvent> fromBatching) {
+    // Two topics, not one merged stream: a common node would make one sub-topology of all three.
+    tracked(fromIntake, "intake-events")
+        .merge(tracked(fromBatching, "batching-events"), Named.as("tracking-merge"))
         .to(
             topics.erasureReceipts().name(),
             produced(topics.erasureReceipts(), "erasure-receipts"));
+  }
+
+  private KStream<String, ErasureReceipt> tracked(
+      KStream<String, RequestEvent> events, String name) {
+    return events
+        .repartition(repartitioned(name, RequestEvent.class, topics.erasureReceipts()))
+        .process(tracking.events(), Named.as("tracking-" + name), TRACKING_STORES);
   }
 
   private static Optional<ErasureTask> task(IntakeOutput output) {
@@ -196,7 +200,7 @@ public final class LetheTopology {
       String name, Class<V> type, Topic<?, ?> partitionedLike) {
     return Repartitioned.<String, V>as(name)
         .withKeySerde(Serdes.String())
-        .withValueSerde(new StateSerde<>(type))
+        .withValueSerde(StateSerde.of(type))
         .withNumberOfPartitions(partitions.get(partitionedLike.name()));
   }
 

@@ -23,7 +23,6 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StoreQueryParameters;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.InvalidStateStoreException;
-import org.apache.kafka.streams.errors.LogAndContinueExceptionHandler;
 import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
@@ -46,8 +45,7 @@ public final class StreamApp implements AutoCloseable, FisherSource {
       UnaryOperator<ModelVersion> versionAttestor,
       UnaryOperator<ErasureReceipt> receiptAttestor) {
     Map<String, Integer> partitions =
-        new TopicAdmin(kafka)
-            .ensure(topics, settings.partitions(), settings.replicationFactor());
+        new TopicAdmin(kafka).ensure(topics, settings.partitions(), settings.replicationFactor());
     LetheTopology topology =
         new LetheTopology(
             topics,
@@ -81,7 +79,7 @@ public final class StreamApp implements AutoCloseable, FisherSource {
         Integer.toString(KafkaSettings.MAX_MESSAGE_BYTES));
     config.put(
         StreamsConfig.DESERIALIZATION_EXCEPTION_HANDLER_CLASS_CONFIG,
-        LogAndContinueExceptionHandler.class);
+        DeadLetterDeserializationHandler.class);
     config.put(
         StreamsConfig.PROCESSING_EXCEPTION_HANDLER_CLASS_CONFIG,
         LogAndContinueProcessingExceptionHandler.class);

@@ -14,7 +14,8 @@ import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
- * The rules of tracking: pending → in_progress → completed, or denied. A request gets exactly one
+ * The rules of tracking: pending → in_progress → completed, or denied. Intake and the models report on
+ * two topics, in any order. A request gets exactly one
  * receipt, when it is denied or when each of its models has released a version without its samples.
  */
 final class Tracking {
@@ -35,42 +36,69 @@ final class Tracking {
     if (ended) {
       return;
     }
-    switch (event.getKind()) {
-      case ACCEPTED -> {
-        if (state == null) {
-          requests.put(requestId, opened(event, RequestStatus.PENDING));
-        }
-      }
-      case DENIED -> {
-        if (state == null) {
-          close(event, opened(event, RequestStatus.DENIED));
-        }
-      }
-      case STARTED -> requests.put(requestId, started(require(state), event));
-      case UNLEARNED -> unlearned(requestId, require(state), event);
+    RequestState before = state == null ? placeholder(event) : state;
+    settle(
+        event,
+        switch (event.getKind()) {
+          case ACCEPTED -> opened(before, event).build();
+          case DENIED -> opened(before, event).setStatus(RequestStatus.DENIED).build();
+          case STARTED -> started(before, event).build();
+          case UNLEARNED -> unlearned(before, event);
+        });
+  }
+
+  /** Stores what became of a request, and ends it when nothing is left to be done. */
+  private void settle(RequestEvent event, RequestState state) {
+    boolean done = state.getAccepted() && state.getResults().size() == state.getModels().size();
+    if (state.getStatus() == RequestStatus.DENIED) {
+      close(event, state);
+    } else if (done) {
+      close(event, RequestState.newBuilder(state).setStatus(RequestStatus.COMPLETED).build());
+    } else {
+      requests.put(event.getRequestId().toString(), state);
     }
   }
 
-  private void unlearned(String requestId, RequestState state, RequestEvent event) {
+  /** Of a request that a model reports on before intake's acceptance has arrived here. */
+  private static RequestState placeholder(RequestEvent event) {
+    return RequestState.newBuilder()
+        .setAccepted(false)
+        .setStatus(RequestStatus.PENDING)
+        .setRegulation(event.getRegulation())
+        .setModels(List.of())
+        .setResults(List.of())
+        .setReceivedAt(event.getAt())
+        .setUpdatedAt(event.getAt())
+        .build();
+  }
+
+  private static RequestState.Builder opened(RequestState state, RequestEvent event) {
+    return RequestState.newBuilder(state)
+        .setAccepted(true)
+        .setReason(event.getReason().orElse(null))
+        .setRegulation(event.getRegulation())
+        .setModels(event.getModels())
+        .setReceivedAt(event.getReceivedAt().orElseThrow())
+        .setDueAt(event.getDueAt().orElse(null))
+        .setUpdatedAt(event.getAt());
+  }
+
+  private static RequestState.Builder started(RequestState state, RequestEvent event) {
+    return RequestState.newBuilder(state)
+        .setStatus(RequestStatus.IN_PROGRESS)
+        .setUpdatedAt(event.getAt());
+  }
+
+  private static RequestState unlearned(RequestState state, RequestEvent event) {
     ModelResult result = event.getModelResult().orElseThrow();
-    List<ModelResult> results = new ArrayList<>(state.getResults());
-    boolean known = results.stream().anyMatch(r -> r.getModelId().equals(result.getModelId()));
+    boolean known =
+        state.getResults().stream().anyMatch(r -> r.getModelId().equals(result.getModelId()));
     if (known) {
-      return;
+      return state;
     }
+    List<ModelResult> results = new ArrayList<>(state.getResults());
     results.add(result);
-    boolean done = results.size() == state.getModels().size();
-    RequestState next =
-        RequestState.newBuilder(state)
-            .setStatus(done ? RequestStatus.COMPLETED : RequestStatus.IN_PROGRESS)
-            .setResults(results)
-            .setUpdatedAt(event.getAt())
-            .build();
-    if (done) {
-      close(event, next);
-    } else {
-      requests.put(requestId, next);
-    }
+    return started(state, event).setResults(results).build();
   }
 
   private void close(RequestEvent event, RequestState state) {
@@ -92,33 +120,6 @@ final class Tracking {
             receipt.getRequestId().toString(),
             attestor.apply(receipt),
             context.currentSystemTimeMs()));
-  }
-
-  private static RequestState opened(RequestEvent event, RequestStatus status) {
-    return RequestState.newBuilder()
-        .setStatus(status)
-        .setReason(event.getReason().orElse(null))
-        .setRegulation(event.getRegulation())
-        .setModels(event.getModels())
-        .setResults(List.of())
-        .setReceivedAt(event.getReceivedAt().orElseThrow())
-        .setDueAt(event.getDueAt().orElse(null))
-        .setUpdatedAt(event.getAt())
-        .build();
-  }
-
-  private static RequestState started(RequestState state, RequestEvent event) {
-    return RequestState.newBuilder(state)
-        .setStatus(RequestStatus.IN_PROGRESS)
-        .setUpdatedAt(event.getAt())
-        .build();
-  }
-
-  private static RequestState require(RequestState state) {
-    if (state == null) {
-      throw new IllegalStateException("a model reported on a request that was never accepted");
-    }
-    return state;
   }
 
   private static boolean isFinal(RequestStatus status) {
