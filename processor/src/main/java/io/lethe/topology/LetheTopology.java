@@ -38,8 +38,8 @@ import org.apache.kafka.streams.processor.StreamPartitioner;
 import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
- * The topology: intake by subject, batching by model, tracking by request, joined by
- * internal topics (erasure tasks, the broadcast of models, events of requests).
+ * The topology: intake by subject, batching by model, tracking by request, joined by internal
+ * topics (erasure tasks, the broadcast of models, events of requests).
  *
  * <p>Registered models reach intake by a topic that is broadcast to each partition rather than by a
  * global table: a global table is updated outside of the transaction and has no processor, so a

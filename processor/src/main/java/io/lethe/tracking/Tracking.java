@@ -14,9 +14,9 @@ import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
- * The rules of tracking: pending → in_progress → completed, or denied. Intake and the models report on
- * two topics, in any order. A request gets exactly one
- * receipt, when it is denied or when each of its models has released a version without its samples.
+ * The rules of tracking: pending → in_progress → completed, or denied. Intake and the models report
+ * on two topics, in any order. A request gets exactly one receipt, when it is denied or when each
+ * of its models has released a version without its samples.
  */
 final class Tracking {
   private final UnaryOperator<ErasureReceipt> attestor;

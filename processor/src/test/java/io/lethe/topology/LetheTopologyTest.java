@@ -479,7 +479,8 @@ class LetheTopologyTest {
     }
     try (var expected = getClass().getResourceAsStream("/topology.txt")) {
       assertThat(described.strip())
-          .as("the topology changed: an upgrade hazard; -Dlethe.update-snapshots=true when it is meant")
+          .as(
+              "the topology changed: an upgrade hazard; -Dlethe.update-snapshots=true when it is meant")
           .isEqualTo(new String(expected.readAllBytes(), "UTF-8").strip());
     }
   }

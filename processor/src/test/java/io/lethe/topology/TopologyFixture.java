@@ -14,7 +14,6 @@ import io.lethe.events.FisherCommit;
 import io.lethe.events.FisherKey;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.GateThresholds;
-import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.LineageKey;
 import io.lethe.events.ModelFormat;
