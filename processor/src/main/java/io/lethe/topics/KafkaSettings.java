@@ -51,6 +51,7 @@ public record KafkaSettings(Map<String, String> kafka, Map<String, String> regis
         Map.of(
             ConsumerConfig.GROUP_ID_CONFIG, groupId,
             ConsumerConfig.SHARE_ACKNOWLEDGEMENT_MODE_CONFIG, "explicit",
+            ConsumerConfig.SHARE_ACQUIRE_MODE_CONFIG, "record_limit",
             ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "1"));
   }
 
