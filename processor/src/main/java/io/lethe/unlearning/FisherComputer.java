@@ -1,0 +1,246 @@
+package io.lethe.unlearning;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.events.JobStage;
+import io.lethe.fisher.FisherAccumulator;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.model.DjlModel;
+import io.lethe.model.GradientMode;
+import io.lethe.model.LoadedModel;
+import java.util.Arrays;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Exact diagonal of the empirical Fisher information: per parameter the sum over samples of {@code
+ * (∂ log p(y | x; θ) / ∂θ)²}, squared per sample before the sum, in eval mode.
+ *
+ * <p>Layers with a {@link LayerForm} cost about one backward pass per minibatch. A model with any
+ * other parameter, and one whose fast sums disagree with a loop over its first samples, is computed
+ * one sample at a time and says so once. Sums accumulate in float64. Weights and statistics stay as
+ * they are. Two runs over the same samples give the same bytes.
+ */
+public final class FisherComputer {
+  /** Samples on which the fast form is held against the loop before it is trusted. */
+  private static final int CHECKED = 2;
+
+  private static final double TOLERANCE_FLOAT32 = 1e-3;
+  private static final double TOLERANCE_FLOAT64 = 1e-9;
+  private static final Logger LOG = LoggerFactory.getLogger(FisherComputer.class);
+
+  private final LoadedModel model;
+  private final int minibatch;
+  private final List<LoadedModel.Weight> weights;
+
+  /** As {@link #FisherComputer(LoadedModel, int)} with minibatches of 128. */
+  public FisherComputer(LoadedModel model) {
+    this(model, 128);
+  }
+
+  /**
+   * @param minibatch samples per backward pass
+   */
+  public FisherComputer(LoadedModel model, int minibatch) {
+    if (minibatch < 1) {
+      throw new IllegalArgumentException("minibatch: " + minibatch);
+    }
+    this.model = model;
+    this.minibatch = minibatch;
+    weights = model.weights();
+  }
+
+  /**
+   * Sums over the samples at the given positions.
+   *
+   * @throws UnlearningException naming the parameter that received no gradient, or when a loss is
+   *     not finite
+   */
+  public FisherDiagonal sum(SampleDataset dataset, int[] samples, Progress progress) {
+    return accumulate(dataset, samples, progress).toDiagonal();
+  }
+
+  /** As {@link #sum}, not rounded to float32. */
+  FisherAccumulator accumulate(SampleDataset dataset, int[] samples, Progress progress) {
+    Optional<ProbedBlock> probed =
+        model instanceof DjlModel djl ? ProbedBlock.of(djl.block()) : Optional.empty();
+    if (probed.isEmpty()) {
+      LOG.info("a layer has no fast Fisher form: computing one sample at a time");
+      return loop(dataset, samples, progress);
+    }
+    try (ProbedBlock block = probed.get()) {
+      if (samples.length == 0) {
+        return newAccumulator();
+      }
+      if (!agrees(block, dataset, Arrays.copyOf(samples, Math.min(CHECKED, samples.length)))) {
+        LOG.info("the fast Fisher form does not hold here: computing one sample at a time");
+        block.close();
+        return loop(dataset, samples, progress);
+      }
+      FisherAccumulator sums = newAccumulator();
+      for (int from = 0; from < samples.length; from += minibatch) {
+        int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + minibatch));
+        addProbed(block, dataset, batch, sums);
+        progress.at(JobStage.FISHER, from + (long) batch.length, samples.length);
+      }
+      return sums;
+    }
+  }
+
+  private boolean agrees(ProbedBlock block, SampleDataset dataset, int[] samples) {
+    FisherAccumulator fast = newAccumulator();
+    if (!addProbed(block, dataset, samples, fast)) {
+      return false;
+    }
+    // The wrappers stay in place: run without a gradient for their probes they change nothing.
+    FisherAccumulator reference = loop(dataset, samples, Progress.NONE);
+    double tolerance = model.dataType() == DataType.FLOAT64 ? TOLERANCE_FLOAT64 : TOLERANCE_FLOAT32;
+    for (int t = 0; t < weights.size(); t++) {
+      double largest = 0;
+      double difference = 0;
+      for (int i = 0; i < reference.sums(t).length; i++) {
+        largest = Math.max(largest, reference.sums(t)[i]);
+        difference = Math.max(difference, Math.abs(reference.sums(t)[i] - fast.sums(t)[i]));
+      }
+      if (!(difference <= tolerance * largest)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** One sample at a time: the definition, the reference, and the way for any other layer. */
+  FisherAccumulator loop(SampleDataset dataset, int[] samples, Progress progress) {
+    FisherAccumulator sums = newAccumulator();
+    boolean[] reached = new boolean[weights.size()];
+    try (GradientMode on = GradientMode.on();
+        NDManager job = model.manager().newSubManager()) {
+      NDList totals = new NDList();
+      for (LoadedModel.Weight weight : weights) {
+        totals.add(job.zeros(weight.array().getShape(), DataType.FLOAT64));
+        weight.array().setRequiresGradient(true);
+      }
+      try {
+        for (int s = 0; s < samples.length; s++) {
+          for (LoadedModel.Weight weight : weights) {
+            GradientMode.zero(weight.array());
+          }
+          try (NDManager scope = job.newSubManager()) {
+            NDList xy = dataset.batch(scope, new int[] {samples[s]});
+            NDArray logits = model.logits(xy.get(0).toType(model.dataType(), false));
+            backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
+            addSquares(totals, reached, scope);
+          }
+          progress.at(JobStage.FISHER, s + 1L, samples.length);
+        }
+      } finally {
+        for (LoadedModel.Weight weight : weights) {
+          weight.array().setRequiresGradient(false);
+        }
+      }
+      for (int t = 0; t < weights.size(); t++) {
+        if (samples.length > 0 && !reached[t]) {
+          throw noGradient(weights.get(t).name());
+        }
+        sums.add(t, totals.get(t).toDoubleArray());
+      }
+    }
+    sums.countSamples(samples.length);
+    return sums;
+  }
+
+  private void addSquares(NDList totals, boolean[] reached, NDManager scope) {
+    try (GradientMode off = GradientMode.off()) {
+      for (int t = 0; t < weights.size(); t++) {
+        PtNDArray gradient = JniUtils.getGradient((PtNDArray) weights.get(t).array());
+        if (gradient != null) {
+          reached[t] = true;
+          gradient.attach(scope);
+          totals.get(t).addi(gradient.toType(DataType.FLOAT64, false).square());
+        }
+      }
+    }
+  }
+
+  /** Adds a minibatch; false where a layer was not called exactly once. */
+  private boolean addProbed(
+      ProbedBlock block, SampleDataset dataset, int[] batch, FisherAccumulator sums) {
+    Map<NDArray, Integer> positions = new IdentityHashMap<>();
+    for (int t = 0; t < weights.size(); t++) {
+      positions.put(weights.get(t).array(), t);
+    }
+    try (NDManager scope = model.manager().newSubManager();
+        GradientMode on = GradientMode.on()) {
+      NDList xy = dataset.batch(scope, batch);
+      NDArray logits =
+          block.forward(
+              ((DjlModel) model).parameterStore(), xy.get(0).toType(model.dataType(), false));
+      if (block.layers().stream().anyMatch(layer -> layer.calls().size() != 1)) {
+        return false;
+      }
+      backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
+      try (GradientMode off = GradientMode.off()) {
+        for (ProbedBlock.Layer layer : block.layers()) {
+          addLayer(layer, positions, sums, scope);
+        }
+      }
+      sums.countSamples(batch.length);
+      return true;
+    }
+  }
+
+  private void addLayer(
+      ProbedBlock.Layer layer,
+      Map<NDArray, Integer> positions,
+      FisherAccumulator sums,
+      NDManager minibatchScope) {
+    Map<String, Parameter> parameters = layer.layer().getDirectParameters().toMap();
+    try (NDManager scope = minibatchScope.newSubManager()) {
+      ProbedBlock.Call call = layer.calls().get(0);
+      NDArray gradient = call.gradient();
+      if (gradient == null) {
+        int first = positions.get(parameters.values().iterator().next().getArray());
+        throw noGradient(weights.get(first).name());
+      }
+      gradient.attach(scope);
+      call.input().attach(scope);
+      for (Map.Entry<String, NDArray> entry : layer.form().squares(call, gradient).entrySet()) {
+        int position = positions.get(parameters.get(entry.getKey()).getArray());
+        NDArray square = entry.getValue();
+        if (square.getDataType() == DataType.FLOAT64) {
+          sums.add(position, square.toDoubleArray());
+        } else {
+          sums.add(position, square.toFloatArray());
+        }
+      }
+    }
+  }
+
+  private static void backward(NDArray loss) {
+    if (!Double.isFinite(loss.toType(DataType.FLOAT64, true).getDouble())) {
+      throw new UnlearningException("a sample's loss is not a finite number");
+    }
+    GradientMode.backward(loss);
+  }
+
+  private static UnlearningException noGradient(String parameter) {
+    return new UnlearningException(
+        "parameter %s received no gradient: it does not reach the loss".formatted(parameter));
+  }
+
+  private FisherAccumulator newAccumulator() {
+    return new FisherAccumulator(
+        weights.stream().map(LoadedModel.Weight::name).toList(),
+        weights.stream().map(LoadedModel.Weight::shape).toList());
+  }
+}

@@ -1,0 +1,38 @@
+package io.lethe.unlearning;
+
+import io.lethe.dataset.SampleDataset;
+import io.lethe.events.ModelFormat;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.fisher.FisherDiagonal;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * One unlearning job. Arrays are positions in {@code dataset}, distinct.
+ *
+ * @param anchor the anchor's model file; its digest was checked
+ * @param format its format
+ * @param dataset what the anchor was trained on
+ * @param holdout samples that the model never saw; without it a seeded tenth of the retained
+ *     samples serves, which repair then leaves alone
+ * @param batch what this job erases
+ * @param erased what earlier jobs erased since the anchor; disjoint from {@code batch}
+ * @param retainSums Fisher sums at the anchor over all samples but {@code erased}
+ * @param erasedSums Fisher sums at the anchor over {@code erased}
+ * @param policy ladder, hyperparameters and gate
+ * @param seed of everything random
+ * @param output the new model's file, in the anchor's format
+ */
+@SuppressWarnings("ArrayRecordComponent") // lives for one call
+public record UnlearningRequest(
+    Path anchor,
+    ModelFormat format,
+    SampleDataset dataset,
+    Optional<SampleDataset> holdout,
+    int[] batch,
+    int[] erased,
+    FisherDiagonal retainSums,
+    FisherDiagonal erasedSums,
+    UnlearningPolicy policy,
+    long seed,
+    Path output) {}

@@ -1,0 +1,34 @@
+package io.lethe.unlearning;
+
+import io.lethe.events.Evaluation;
+import io.lethe.events.GateCheck;
+import io.lethe.events.StageSeconds;
+import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherDiagonal;
+import java.util.List;
+
+/**
+ * What an unlearning job found. All evaluations are on the same samples.
+ *
+ * @param batchFisher sum of squared gradients over the batch, at the anchor's weights
+ * @param method the method whose model was written: the last that was tried
+ * @param selectedFraction share of the weights that it selected
+ * @param before the anchor
+ * @param after the new model
+ * @param control the same budget spent at random
+ * @param checks what the verdict rests on
+ * @param verdict RELEASE, or HOLD where every method of the ladder failed its gate
+ * @param trueHoldout whether the model never saw the holdout samples
+ * @param seconds cost; evaluate includes the control
+ */
+public record UnlearningResult(
+    FisherDiagonal batchFisher,
+    String method,
+    double selectedFraction,
+    Evaluation before,
+    Evaluation after,
+    Evaluation control,
+    List<GateCheck> checks,
+    Verdict verdict,
+    boolean trueHoldout,
+    StageSeconds seconds) {}
