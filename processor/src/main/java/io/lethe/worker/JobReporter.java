@@ -74,8 +74,7 @@ final class JobReporter {
                         .setCrc32c(FisherChunks.crc32c(chunk.data()))
                         .build())));
     FisherCommit commit =
-        new FisherCommit(
-            FisherChunks.layout(update.sums()), sent.size(), update.sums().samples());
+        new FisherCommit(FisherChunks.layout(update.sums()), sent.size(), update.sums().samples());
     producer.flush();
     sent.forEach(CompletableFuture::join);
     // Only when every chunk is stored: the commit marker is the last record of its update.
@@ -94,8 +93,7 @@ final class JobReporter {
 
   private CompletableFuture<?> send(FisherChunk chunk) {
     FisherKey key =
-        new FisherKey(
-            chunk.getModelId(), chunk.getAnchorId(), chunk.getTensor(), chunk.getChunk());
+        new FisherKey(chunk.getModelId(), chunk.getAnchorId(), chunk.getTensor(), chunk.getChunk());
     return producer.send(topics.fisherUpdates(), key, chunk);
   }
 

@@ -80,7 +80,8 @@ final class JobRunner {
   }
 
   private JobResult anchor(UnlearningJob job, Progress progress) {
-    Path model = artifacts.fetch(ArtifactStores.location(job.getAnchorUri()), job.getAnchorSha256());
+    Path model =
+        artifacts.fetch(ArtifactStores.location(job.getAnchorUri()), job.getAnchorSha256());
     SampleDataset dataset = datasets.open(job.getDatasetUri());
     var anchor =
         pipeline.anchor(
@@ -99,7 +100,8 @@ final class JobRunner {
   }
 
   private JobResult unlearn(UnlearningJob job, Progress progress) {
-    Path model = artifacts.fetch(ArtifactStores.location(job.getAnchorUri()), job.getAnchorSha256());
+    Path model =
+        artifacts.fetch(ArtifactStores.location(job.getAnchorUri()), job.getAnchorSha256());
     SampleDataset dataset = datasets.open(job.getDatasetUri());
     Optional<SampleDataset> holdout = job.getHoldoutUri().map(datasets::open);
     FisherSums sums = fisher.sums(job.getModelId(), job.getAnchorId());
@@ -145,8 +147,7 @@ final class JobRunner {
     return new JobResult(
         outcome,
         released
-            ? Optional.of(
-                new JobResult.Update(FisherUpdateKind.SUBTRACT, result.batchFisher()))
+            ? Optional.of(new JobResult.Update(FisherUpdateKind.SUBTRACT, result.batchFisher()))
             : Optional.empty());
   }
 
@@ -158,10 +159,7 @@ final class JobRunner {
         retryable,
         reason.getMessage());
     return new JobResult(
-        outcome(job, Verdict.FAILED)
-            .setError(reason.getMessage())
-            .setRetryable(retryable)
-            .build(),
+        outcome(job, Verdict.FAILED).setError(reason.getMessage()).setRetryable(retryable).build(),
         Optional.empty());
   }
 
@@ -177,8 +175,8 @@ final class JobRunner {
   }
 
   /**
-   * Positions of samples. A sample that the dataset lacks cannot be unlearned by a method that reads
-   * it, and a release must not claim it: that is an error, not a sample to be passed over.
+   * Positions of samples. A sample that the dataset lacks cannot be unlearned by a method that
+   * reads it, and a release must not claim it: that is an error, not a sample to be passed over.
    */
   private static int[] positions(SampleDataset dataset, List<String> sampleIds) {
     int[] positions =

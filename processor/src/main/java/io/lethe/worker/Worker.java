@@ -38,9 +38,10 @@ import org.slf4j.LoggerFactory;
 /**
  * Takes jobs from the share group, one at a time.
  *
- * <p>One thread polls and renews the lock on the record; another runs the job. A job is acknowledged
- * after its outcome is stored. Acknowledgements are no part of a transaction: a worker that dies
- * between the two leaves a job that is run again, and its second outcome is ignored by its id.
+ * <p>One thread polls and renews the lock on the record; another runs the job. A job is
+ * acknowledged after its outcome is stored. Acknowledgements are no part of a transaction: a worker
+ * that dies between the two leaves a job that is run again, and its second outcome is ignored by
+ * its id.
  */
 public final class Worker implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Worker.class);
@@ -132,8 +133,7 @@ public final class Worker implements AutoCloseable {
           .all()
           .get(ADMIN_TIMEOUT.toSeconds(), TimeUnit.SECONDS);
     } catch (ExecutionException | TimeoutException e) {
-      throw new IllegalStateException(
-          "cannot configure the share group " + settings.groupId(), e);
+      throw new IllegalStateException("cannot configure the share group " + settings.groupId(), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while configuring the share group", e);
@@ -141,8 +141,8 @@ public final class Worker implements AutoCloseable {
   }
 
   /**
-   * The poll thread's loop. A renewed record is returned again by each poll, so that the record of a
-   * running job is known to be held as long as it keeps coming.
+   * The poll thread's loop. A renewed record is returned again by each poll, so that the record of
+   * a running job is known to be held as long as it keeps coming.
    */
   private final class JobLoop {
     private final KafkaShareConsumer<byte[], byte[]> consumer;
@@ -228,8 +228,12 @@ public final class Worker implements AutoCloseable {
   private AcknowledgeType work(ConsumerRecord<byte[], byte[]> record) {
     UnlearningJob job;
     try {
-      job = topics.unlearningJobs().valueSerde().deserializer().deserialize(
-          record.topic(), record.value());
+      job =
+          topics
+              .unlearningJobs()
+              .valueSerde()
+              .deserializer()
+              .deserialize(record.topic(), record.value());
     } catch (SchemaRegistryException e) {
       log.warn("a job waits for the schema registry", e);
       return AcknowledgeType.RELEASE;
@@ -244,8 +248,7 @@ public final class Worker implements AutoCloseable {
     }
     try {
       JobResult result =
-          runner.run(
-              job, new ReportedProgress(job, reporter, () -> stopping, System::nanoTime));
+          runner.run(job, new ReportedProgress(job, reporter, () -> stopping, System::nanoTime));
       reporter.result(job, result);
       return AcknowledgeType.ACCEPT;
     } catch (CancellationException e) {
