@@ -1,5 +1,7 @@
 package io.lethe.batching;
 
+import io.micronaut.context.annotation.ConfigurationProperties;
+import io.micronaut.core.bind.annotation.Bindable;
 import java.time.Duration;
 
 /**
@@ -13,8 +15,12 @@ import java.time.Duration;
  * @param maxSamplesPerJob samples that one job takes at most, so that its record stays below the
  *     largest that a topic takes; positive, default 100,000
  */
+@ConfigurationProperties("lethe.batching")
 public record BatchingSettings(
-    Duration tick, Duration retryBackoff, Duration jobTimeout, int maxSamplesPerJob) {
+    @Bindable(defaultValue = "1s") Duration tick,
+    @Bindable(defaultValue = "5s") Duration retryBackoff,
+    @Bindable(defaultValue = "1h") Duration jobTimeout,
+    @Bindable(defaultValue = "100000") int maxSamplesPerJob) {
   public static final BatchingSettings DEFAULTS =
       new BatchingSettings(
           Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofHours(1), 100_000);

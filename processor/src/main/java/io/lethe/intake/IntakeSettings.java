@@ -1,5 +1,7 @@
 package io.lethe.intake;
 
+import io.micronaut.context.annotation.ConfigurationProperties;
+import io.micronaut.core.bind.annotation.Bindable;
 import java.time.Duration;
 
 /**
@@ -9,7 +11,9 @@ import java.time.Duration;
  *     is denied as {@code no_match}; not negative, default 1 hour
  * @param tick how often waiting requests are looked at; positive, default 1 second
  */
-public record IntakeSettings(Duration grace, Duration tick) {
+@ConfigurationProperties("lethe.intake")
+public record IntakeSettings(
+    @Bindable(defaultValue = "1h") Duration grace, @Bindable(defaultValue = "1s") Duration tick) {
   public static final IntakeSettings DEFAULTS =
       new IntakeSettings(Duration.ofHours(1), Duration.ofSeconds(1));
 

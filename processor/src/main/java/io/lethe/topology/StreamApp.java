@@ -1,5 +1,6 @@
 package io.lethe.topology;
 
+import io.lethe.batching.BatchingSettings;
 import io.lethe.batching.BatchingStores;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelVersion;
@@ -7,24 +8,29 @@ import io.lethe.fisher.FisherReader;
 import io.lethe.fisher.FisherSource;
 import io.lethe.fisher.FisherSums;
 import io.lethe.fisher.FisherUnavailableException;
+import io.lethe.intake.IntakeSettings;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestState;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.TopicAdmin;
 import io.lethe.topics.Topics;
 import io.lethe.tracking.TrackingStores;
+import java.net.URI;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.KeyQueryMetadata;
 import org.apache.kafka.streams.StoreQueryParameters;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.InvalidStateStoreException;
 import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
+import org.apache.kafka.streams.state.HostInfo;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
 import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
 import org.slf4j.Logger;
@@ -35,25 +41,23 @@ public final class StreamApp implements AutoCloseable, FisherSource {
   private static final Logger log = LoggerFactory.getLogger(StreamApp.class);
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
+  private final URI advertisedUrl;
   private final KafkaStreams streams;
 
   /** Creates missing topics and the application; {@link #start} runs it. */
   public StreamApp(
       StreamSettings settings,
+      IntakeSettings intake,
+      BatchingSettings batching,
       KafkaSettings kafka,
       Topics topics,
       UnaryOperator<ModelVersion> versionAttestor,
       UnaryOperator<ErasureReceipt> receiptAttestor) {
+    advertisedUrl = settings.advertisedUrl();
     Map<String, Integer> partitions =
         new TopicAdmin(kafka).ensure(topics, settings.partitions(), settings.replicationFactor());
     LetheTopology topology =
-        new LetheTopology(
-            topics,
-            partitions,
-            settings.intake(),
-            settings.batching(),
-            versionAttestor,
-            receiptAttestor);
+        new LetheTopology(topics, partitions, intake, batching, versionAttestor, receiptAttestor);
     streams =
         new KafkaStreams(topology.build(), new StreamsConfig(config(settings, kafka, topics)));
     streams.setUncaughtExceptionHandler(
@@ -67,6 +71,9 @@ public final class StreamApp implements AutoCloseable, FisherSource {
       StreamSettings settings, KafkaSettings kafka, Topics topics) {
     Map<String, Object> config = new HashMap<>();
     config.put(StreamsConfig.APPLICATION_ID_CONFIG, settings.applicationId());
+    config.put(
+        StreamsConfig.APPLICATION_SERVER_CONFIG,
+        settings.advertisedUrl().getHost() + ":" + settings.advertisedUrl().getPort());
     config.put(StreamsConfig.STATE_DIR_CONFIG, settings.stateDir().toString());
     config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, settings.commitInterval().toMillis());
     config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, settings.threads());
@@ -112,6 +119,39 @@ public final class StreamApp implements AutoCloseable, FisherSource {
   /** The streams, for metrics. */
   public KafkaStreams streams() {
     return streams;
+  }
+
+  /**
+   * Where a key's store is.
+   *
+   * @param here whether this instance has it
+   * @param url the instance that has it; empty while it moves
+   */
+  public record Place(boolean here, Optional<URI> url) {}
+
+  /** Which instance knows a request. */
+  public Place placeOfRequest(String requestId) {
+    return place(TrackingStores.REQUESTS_STORE, requestId);
+  }
+
+  /** Which instance knows a model. */
+  public Place placeOfModel(String modelId) {
+    return place(BatchingStores.MODELS_STORE, modelId);
+  }
+
+  private Place place(String store, String key) {
+    KeyQueryMetadata metadata =
+        streams.queryMetadataForKey(store, key, Serdes.String().serializer());
+    if (metadata == null || metadata.equals(KeyQueryMetadata.NOT_AVAILABLE)) {
+      return new Place(false, Optional.empty());
+    }
+    HostInfo owner = metadata.activeHost();
+    boolean here =
+        owner.host().equals(advertisedUrl.getHost()) && owner.port() == advertisedUrl.getPort();
+    return new Place(
+        here,
+        Optional.of(
+            URI.create(advertisedUrl.getScheme() + "://" + owner.host() + ":" + owner.port())));
   }
 
   /** Where a request stands, if this instance holds it. */

@@ -1,7 +1,8 @@
 package io.lethe.topology;
 
-import io.lethe.batching.BatchingSettings;
-import io.lethe.intake.IntakeSettings;
+import io.micronaut.context.annotation.ConfigurationProperties;
+import io.micronaut.core.bind.annotation.Bindable;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 
@@ -17,19 +18,18 @@ import java.time.Duration;
  * @param threads stream threads; at least 1, default 1
  * @param partitions partitions of topics that are created; at least 1, default 4
  * @param replicationFactor of topics that are created; -1: the broker's default
- * @param intake rules by subject
- * @param batching rules by model
+ * @param advertisedUrl where other instances and workers reach this instance's API
  */
+@ConfigurationProperties("lethe.stream")
 public record StreamSettings(
     String applicationId,
     String instanceId,
     Path stateDir,
-    Duration commitInterval,
-    int threads,
-    int partitions,
-    short replicationFactor,
-    IntakeSettings intake,
-    BatchingSettings batching) {
+    @Bindable(defaultValue = "100ms") Duration commitInterval,
+    @Bindable(defaultValue = "1") int threads,
+    @Bindable(defaultValue = "4") int partitions,
+    @Bindable(defaultValue = "-1") short replicationFactor,
+    URI advertisedUrl) {
 
   public StreamSettings {
     requireText("application-id", applicationId);

@@ -51,7 +51,7 @@ final class JobRunner {
 
   JobRunner(WorkerSettings settings, FisherSource fisher, DatasetCache datasets, Clock clock) {
     this.settings = settings;
-    this.artifacts = ArtifactStores.open(settings.artifacts());
+    this.artifacts = ArtifactStores.open(ArtifactStores.location(settings.artifacts()));
     this.fisher = fisher;
     this.datasets = datasets;
     this.clock = clock;
