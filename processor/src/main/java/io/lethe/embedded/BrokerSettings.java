@@ -37,8 +37,10 @@ final class BrokerSettings {
     settings.put("controller.listener.names", CONTROLLER_LISTENER);
     // Static voters, because they are not stored: the controller's port may differ at each start.
     settings.put("controller.quorum.voters", NODE_ID + "@" + controller);
-    // A broker that was killed is waited for until its session times out: 12 s by default.
-    settings.put("broker.session.timeout.ms", "1000");
+    // A broker that was killed cannot register again before its old session has timed out (9 s by
+    // default). But
+    // a busy machine must not miss its heartbeats: training keeps all cores busy.
+    settings.put("broker.session.timeout.ms", "2000");
     settings.put("broker.heartbeat.interval.ms", "200");
     settings.put("controlled.shutdown.enable", "true");
   }
