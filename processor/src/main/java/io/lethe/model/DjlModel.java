@@ -115,9 +115,19 @@ public final class DjlModel extends LoadedModel {
     for (int i = 0; i < values.length; i++) {
       values[i] = scale * random.nextGaussian();
     }
-    try (NDArray wide = manager.create(values, shape)) {
-      return wide.toType(type, true);
+    try (NDArray wide = manager.create(values, shape);
+        NDArray typed = wide.toType(type, false)) {
+      return nativeCopy(typed);
     }
+  }
+
+  /**
+   * An array in PyTorch's own memory. DJL lays what it makes from Java over a direct buffer that is
+   * freed with the Java object, and {@code toType} of the same type shares it even when told to
+   * copy.
+   */
+  private static NDArray nativeCopy(NDArray array) {
+    return array.duplicate();
   }
 
   static DjlModel load(Path file) {
@@ -172,10 +182,11 @@ public final class DjlModel extends LoadedModel {
           "%s: tensor %s has the shape %s, its recipe says %s"
               .formatted(file, entry.name(), entry.shape(), shape));
     }
-    try {
-      return type == DataType.FLOAT64
-          ? manager.create(tensors.doubles(entry.name()), shape)
-          : manager.create(tensors.floats(entry.name()), shape);
+    try (NDArray read =
+        type == DataType.FLOAT64
+            ? manager.create(tensors.doubles(entry.name()), shape)
+            : manager.create(tensors.floats(entry.name()), shape)) {
+      return nativeCopy(read);
     } catch (IOException e) {
       throw new ModelException(e.getMessage(), e);
     }
