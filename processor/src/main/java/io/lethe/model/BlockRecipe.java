@@ -71,7 +71,11 @@ public record BlockRecipe(
    */
   static BlockRecipe fromJson(String text) {
     try {
-      return JSON.readValue(text, BlockRecipe.class);
+      BlockRecipe recipe = JSON.readValue(text, BlockRecipe.class);
+      if (recipe == null) {
+        throw new ModelException("not a block recipe: null");
+      }
+      return recipe;
     } catch (JsonProcessingException e) {
       Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
       throw new ModelException(

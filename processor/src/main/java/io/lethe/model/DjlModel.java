@@ -17,8 +17,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -47,24 +47,35 @@ public final class DjlModel extends LoadedModel {
     this.block = block;
     this.recipe = recipe;
     store = new ParameterStore(manager, false);
-    Set<String> names = new HashSet<>();
-    for (Pair<String, Parameter> pair : block.getParameters()) {
-      Parameter parameter = pair.getValue();
-      Weight weight = new Weight(readable(pair.getKey()), parameter.getArray());
-      if (!names.add(weight.name())) {
-        throw new ModelException("two parameters are called " + weight.name());
-      }
+    Map<Parameter, String> names = names(block);
+    for (Map.Entry<Parameter, String> entry : names.entrySet()) {
+      Parameter parameter = entry.getKey();
+      Weight weight = new Weight(entry.getValue(), parameter.getArray());
       weight.array().setRequiresGradient(false);
       all.add(weight);
       (parameter.requiresGradient() ? weights : buffers).add(weight);
     }
   }
 
-  /** {@code 03conv1_weight} is {@code conv1.weight}: DJL numbers a block's children. */
-  private static String readable(String name) {
-    return Arrays.stream(name.split("_"))
-        .map(part -> part.matches("\\d\\d\\D.*") ? part.substring(2) : part)
-        .collect(Collectors.joining("."));
+  /**
+   * {@code 03conv1_weight} is {@code conv1.weight}: DJL numbers a block's children. Where that is
+   * not unique the numbers stay. A parameter that is used twice keeps its first name.
+   */
+  private static Map<Parameter, String> names(Block block) {
+    Map<Parameter, String> raw = new LinkedHashMap<>();
+    for (Pair<String, Parameter> pair : block.getParameters()) {
+      raw.putIfAbsent(pair.getValue(), pair.getKey());
+    }
+    Map<Parameter, String> readable = new LinkedHashMap<>();
+    raw.forEach(
+        (parameter, name) ->
+            readable.put(
+                parameter,
+                Arrays.stream(name.split("_"))
+                    .map(part -> part.matches("\\d\\d\\D.*") ? part.substring(2) : part)
+                    .collect(Collectors.joining("."))));
+    boolean unique = Set.copyOf(readable.values()).size() == raw.size();
+    return unique ? readable : raw;
   }
 
   /** A new model with seeded random weights of the given type. */
@@ -104,9 +115,19 @@ public final class DjlModel extends LoadedModel {
     for (int i = 0; i < values.length; i++) {
       values[i] = scale * random.nextGaussian();
     }
-    try (NDArray wide = manager.create(values, shape)) {
-      return wide.toType(type, true);
+    try (NDArray wide = manager.create(values, shape);
+        NDArray typed = wide.toType(type, false)) {
+      return nativeCopy(typed);
     }
+  }
+
+  /**
+   * An array in PyTorch's own memory. DJL lays what it makes from Java over a direct buffer that is
+   * freed with the Java object, and {@code toType} of the same type shares it even when told to
+   * copy.
+   */
+  private static NDArray nativeCopy(NDArray array) {
+    return array.duplicate();
   }
 
   static DjlModel load(Path file) {
@@ -161,10 +182,11 @@ public final class DjlModel extends LoadedModel {
           "%s: tensor %s has the shape %s, its recipe says %s"
               .formatted(file, entry.name(), entry.shape(), shape));
     }
-    try {
-      return type == DataType.FLOAT64
-          ? manager.create(tensors.doubles(entry.name()), shape)
-          : manager.create(tensors.floats(entry.name()), shape);
+    try (NDArray read =
+        type == DataType.FLOAT64
+            ? manager.create(tensors.doubles(entry.name()), shape)
+            : manager.create(tensors.floats(entry.name()), shape)) {
+      return nativeCopy(read);
     } catch (IOException e) {
       throw new ModelException(e.getMessage(), e);
     }

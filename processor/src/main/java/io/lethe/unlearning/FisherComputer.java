@@ -213,7 +213,8 @@ public final class FisherComputer {
         throw noGradient(weights.get(first).name());
       }
       gradient.attach(scope);
-      call.input().attach(scope);
+      // Not attached for good: another layer may have the same input.
+      scope.tempAttachAll(call.input());
       for (Map.Entry<String, NDArray> entry : layer.form().squares(call, gradient).entrySet()) {
         int position = positions.get(parameters.get(entry.getKey()).getArray());
         NDArray square = entry.getValue();

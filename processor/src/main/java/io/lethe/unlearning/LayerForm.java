@@ -105,9 +105,10 @@ interface LayerForm {
       Shape dilation = layer.getDilation();
       NDArray padded = pad(a, layer.getPadding());
       NDList perPosition = new NDList();
+      NDManager owner = a.getManager();
       for (long i = 0; i < kernel.get(0); i++) {
         for (long j = 0; j < kernel.get(1); j++) {
-          try (NDManager scope = a.getManager().newSubManager()) {
+          try (NDManager scope = owner.newSubManager()) {
             scope.tempAttachAll(padded, g);
             long top = i * dilation.get(0);
             long left = j * dilation.get(1);
@@ -120,7 +121,7 @@ interface LayerForm {
                             left, left + (out.get(3) - 1) * stride.get(1) + 1, stride.get(1)));
             NDArray shifted = slice.reshape(samples, channels, -1).transpose(0, 2, 1);
             NDArray sum = g.batchMatMul(shifted).square().sum(new int[] {0});
-            sum.attach(a.getManager());
+            sum.attach(owner);
             perPosition.add(sum);
           }
         }

@@ -1,0 +1,271 @@
+package io.lethe.unlearning;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.AbstractBlock;
+import ai.djl.nn.Block;
+import ai.djl.nn.Blocks;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.convolutional.Conv2d;
+import ai.djl.nn.core.Linear;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+import io.lethe.dataset.Datasets;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.fisher.FisherAccumulator;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.model.BlockRecipe;
+import io.lethe.model.DjlModel;
+import io.lethe.model.GradientMode;
+import io.lethe.model.LoadedModel;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class FisherComputerTest {
+  private static final SampleDataset DATA =
+      Datasets.open("synthetic:digits?samples=40&subjects=4&side=10&classes=4&seed=3");
+  private static final int[] SAMPLES = IntStream.range(0, 11).toArray();
+
+  @Test
+  void equalsTheLoopOnAnMlp() {
+    assertFastEqualsLoop(double64(BlockRecipe.mlp(DATA.sampleShape(), 4, 12, 7)));
+  }
+
+  @Test
+  void equalsTheLoopOnACnnWithBatchNorm() {
+    DjlModel model = double64(BlockRecipe.cnn(DATA.sampleShape(), 4, 5, 6, 9));
+    moveStatistics(model);
+    assertFastEqualsLoop(model);
+  }
+
+  @Test
+  void equalsTheLoopOnResiduals() {
+    DjlModel model =
+        double64(new BlockRecipe("resnet18", List.of(1L, 10L, 10L), 4, List.of(3, 4, 5, 6)));
+    moveStatistics(model);
+    assertFastEqualsLoop(model);
+  }
+
+  @Test
+  void equalsTheLoopOnAStridedPaddedConvolutionWithBias() {
+    Block block =
+        new SequentialBlock()
+            .add(
+                Conv2d.builder()
+                    .setKernelShape(new Shape(3, 2))
+                    .optStride(new Shape(2, 3))
+                    .optPadding(new Shape(1, 2))
+                    .optDilation(new Shape(2, 1))
+                    .setFilters(3)
+                    .build())
+            .add(Blocks.batchFlattenBlock())
+            .add(Linear.builder().setUnits(4).build());
+    assertFastEqualsLoop(DjlModel.of(block, DATA.sampleShape(), 1, DataType.FLOAT64));
+  }
+
+  @Test
+  void equalsTheClosedFormOfLogisticRegression() {
+    // d(-log p(y|x)) / dW = (p - e_y) x', so the sum of squares follows from the probabilities.
+    try (DjlModel model = double64(BlockRecipe.mlp(DATA.sampleShape(), 4))) {
+      double[] weight = new double[4 * 100];
+      double[] bias = new double[4];
+      try (NDManager scope = model.manager().newSubManager();
+          GradientMode off = GradientMode.off()) {
+        NDList xy = DATA.batch(scope, SAMPLES);
+        NDArray x = xy.get(0).toType(DataType.FLOAT64, false);
+        double[] pixels = x.toDoubleArray();
+        double[] p = model.logits(x).softmax(1).toDoubleArray();
+        for (int s = 0; s < SAMPLES.length; s++) {
+          for (int c = 0; c < 4; c++) {
+            double residual = p[s * 4 + c] - (DATA.label(SAMPLES[s]) == c ? 1 : 0);
+            bias[c] += residual * residual;
+            for (int i = 0; i < 100; i++) {
+              weight[c * 100 + i] += Math.pow(residual * pixels[s * 100 + i], 2);
+            }
+          }
+        }
+      }
+
+      FisherAccumulator sums = new FisherComputer(model).accumulate(DATA, SAMPLES, Progress.NONE);
+
+      assertClose(sums.sums(0), weight, 1e-12);
+      assertClose(sums.sums(1), bias, 1e-12);
+    }
+  }
+
+  @Test
+  void leavesWeightsAndStatisticsBitIdentical() {
+    try (LoadedModel model =
+        LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 4, 4, 5, 6), 1)) {
+      List<float[]> before = contents(model);
+
+      new FisherComputer(model, 4).sum(DATA, SAMPLES, Progress.NONE);
+
+      assertThat(contents(model)).usingRecursiveComparison().isEqualTo(before);
+    }
+  }
+
+  @Test
+  void givesTheSameBytesTwiceAndAddsUpOverDisjointSamples() {
+    try (LoadedModel model =
+        LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 4, 4, 5, 6), 1)) {
+      FisherComputer computer = new FisherComputer(model, 4);
+      FisherDiagonal all = computer.sum(DATA, SAMPLES, Progress.NONE);
+
+      FisherDiagonal again = computer.sum(DATA, SAMPLES, Progress.NONE);
+      FisherDiagonal parts =
+          computer
+              .sum(DATA, new int[] {0, 1, 2}, Progress.NONE)
+              .plus(computer.sum(DATA, Arrays.copyOfRange(SAMPLES, 3, 11), Progress.NONE));
+
+      assertThat(again).usingRecursiveComparison().isEqualTo(all);
+      assertThat(parts.samples()).isEqualTo(11);
+      for (int t = 0; t < all.tensors().size(); t++) {
+        assertClose(
+            widen(parts.tensors().get(t).values()), widen(all.tensors().get(t).values()), 1e-4);
+      }
+    }
+  }
+
+  @Test
+  void computesALayerCalledTwiceOneSampleAtATime() {
+    Block shared = Linear.builder().setUnits(8).build();
+    Block block =
+        new SequentialBlock()
+            .add(Blocks.batchFlattenBlock())
+            .add(Linear.builder().setUnits(8).build())
+            .add(shared)
+            .add(shared)
+            .add(Linear.builder().setUnits(4).build());
+    assertFastEqualsLoop(DjlModel.of(block, DATA.sampleShape(), 1, DataType.FLOAT64));
+  }
+
+  @Test
+  void isNotFooledByABlockThatCallsALayerByItsField() {
+    assertFastEqualsLoop(
+        DjlModel.of(new CallsItsField(true), DATA.sampleShape(), 1, DataType.FLOAT64));
+  }
+
+  @Test
+  void namesAParameterThatReceivesNothing() {
+    try (DjlModel model =
+        DjlModel.of(new CallsItsField(false), DATA.sampleShape(), 1, DataType.FLOAT64)) {
+      FisherComputer computer = new FisherComputer(model);
+
+      assertThatThrownBy(() -> computer.sum(DATA, SAMPLES, Progress.NONE))
+          .isInstanceOf(UnlearningException.class)
+          .hasMessageContaining("unused.weight received no gradient");
+    }
+  }
+
+  /** Two layers; the second is called by its field, or not at all. */
+  private static final class CallsItsField extends AbstractBlock {
+    private final Linear first;
+    private final Linear second;
+    private final boolean useSecond;
+
+    CallsItsField(boolean useSecond) {
+      this.useSecond = useSecond;
+      first = addChildBlock("first", Linear.builder().setUnits(4).build());
+      second = addChildBlock(useSecond ? "second" : "unused", Linear.builder().setUnits(4).build());
+    }
+
+    @Override
+    protected NDList forwardInternal(
+        ParameterStore store,
+        NDList inputs,
+        boolean training,
+        PairList<String, Object> parameters) {
+      NDArray x = inputs.singletonOrThrow();
+      NDList flat = new NDList(x.reshape(x.getShape().get(0), -1));
+      NDList hidden = getChildren().valueAt(0).forward(store, flat, training);
+      return useSecond ? second.forward(store, hidden, training) : hidden;
+    }
+
+    @Override
+    public void initializeChildBlocks(NDManager manager, DataType type, Shape... inputs) {
+      first.initialize(manager, type, new Shape(1, inputs[0].size()));
+      second.initialize(manager, type, new Shape(1, 4));
+    }
+
+    @Override
+    public Shape[] getOutputShapes(Shape[] inputs) {
+      return new Shape[] {new Shape(inputs[0].get(0), 4)};
+    }
+  }
+
+  private static DjlModel double64(BlockRecipe recipe) {
+    return DjlModel.create(recipe, 1, DataType.FLOAT64);
+  }
+
+  /** Running statistics as training leaves them, and a γ and β that differ between channels. */
+  private static void moveStatistics(DjlModel model) {
+    try (NDManager scope = model.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      for (int i = 0; i < 5; i++) {
+        model.trainingLogits(
+            DATA.batch(scope, IntStream.range(0, 30).toArray())
+                .get(0)
+                .toType(DataType.FLOAT64, false));
+      }
+      for (LoadedModel.Weight weight : model.weights()) {
+        if (weight.name().endsWith("gamma") || weight.name().endsWith("beta")) {
+          NDArray ramp =
+              scope.arange((int) weight.array().getShape().size()).toType(DataType.FLOAT64, false);
+          weight.array().addi(ramp.mul(0.1));
+        }
+      }
+    }
+  }
+
+  private static void assertFastEqualsLoop(DjlModel model) {
+    try (model) {
+      FisherComputer computer = new FisherComputer(model, 4);
+      FisherAccumulator loop = computer.loop(DATA, SAMPLES, Progress.NONE);
+
+      FisherAccumulator fast = computer.accumulate(DATA, SAMPLES, Progress.NONE);
+
+      for (int t = 0; t < model.weights().size(); t++) {
+        assertThat(Arrays.stream(loop.sums(t)).max().orElse(0))
+            .as(model.weights().get(t).name())
+            .isPositive();
+        assertClose(fast.sums(t), loop.sums(t), 1e-9);
+      }
+      for (Parameter parameter : model.block().getParameters().values()) {
+        assertThat(parameter.getArray().hasGradient()).isFalse();
+      }
+    }
+  }
+
+  /** Element by element; what is below 1e-12 of the tensor's largest sum is rounding. */
+  private static void assertClose(double[] actual, double[] expected, double relative) {
+    double floor = Arrays.stream(expected).max().orElse(0) * 1e-12;
+    assertThat(actual).hasSameSizeAs(expected);
+    for (int i = 0; i < expected.length; i++) {
+      assertThat(Math.abs(actual[i] - expected[i]))
+          .as("value %d of %d: %s and %s", i, expected.length, actual[i], expected[i])
+          .isLessThanOrEqualTo(relative * expected[i] + floor);
+    }
+  }
+
+  private static double[] widen(float[] values) {
+    return IntStream.range(0, values.length).mapToDouble(i -> values[i]).toArray();
+  }
+
+  private static List<float[]> contents(LoadedModel model) {
+    List<float[]> contents = new ArrayList<>();
+    model.weights().forEach(weight -> contents.add(weight.array().toFloatArray()));
+    model.buffers().forEach(buffer -> contents.add(buffer.array().toFloatArray()));
+    return contents;
+  }
+}

@@ -1,0 +1,255 @@
+package io.lethe.unlearning;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lethe.dataset.Datasets;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.events.DeepCleanParameters;
+import io.lethe.events.GateCheck;
+import io.lethe.events.GateThresholds;
+import io.lethe.events.JobStage;
+import io.lethe.events.ModelFormat;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.model.BlockRecipe;
+import io.lethe.model.LoadedModel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CancellationException;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class UnlearningPipelineTest {
+  private static final String URI = "synthetic:digits?samples=240&subjects=12&side=8&test=60";
+  private static final SampleDataset DATA = Datasets.open(URI);
+  private static final Optional<SampleDataset> HOLDOUT = Optional.of(Datasets.open(URI + "#test"));
+  private static final int[] NONE = {};
+  private static final int[] FIRST = IntStream.range(0, 20).toArray();
+  private static final int[] SECOND = IntStream.range(20, 40).toArray();
+
+  @TempDir Path directory;
+  private Path anchor;
+  private FisherDiagonal all;
+  private final UnlearningPipeline pipeline = new UnlearningPipeline();
+
+  @BeforeEach
+  void trainAnAnchor() {
+    anchor = directory.resolve("anchor.params");
+    try (LoadedModel model =
+        LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 10, 4, 6, 12), 1)) {
+      new Trainer(new TrainingRecipe(3, 16, 0.01, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1))
+          .train(model, DATA, IntStream.range(0, 240).toArray(), Progress.NONE);
+      model.write(anchor);
+    }
+    all = pipeline.anchor(anchor, ModelFormat.DJL, DATA, NONE, Progress.NONE).sums();
+  }
+
+  @Test
+  void theSameJobTwiceWritesTheSameBytes() throws IOException {
+    Path one = directory.resolve("one.params");
+    Path two = directory.resolve("two.params");
+    UnlearningResult first = pipeline.unlearn(request(FIRST, NONE, all, one), Progress.NONE);
+
+    UnlearningResult second = pipeline.unlearn(request(FIRST, NONE, all, two), Progress.NONE);
+
+    assertThat(Files.mismatch(one, two)).isEqualTo(-1);
+    assertThat(Files.mismatch(one, anchor)).isNotEqualTo(-1);
+    assertThat(second.after()).isEqualTo(first.after());
+    assertThat(second.control()).isEqualTo(first.control());
+    assertThat(second.batchFisher()).usingRecursiveComparison().isEqualTo(first.batchFisher());
+  }
+
+  @Test
+  void aReleaseDoesNotDependOnTheOrderOfBatches() {
+    FisherDiagonal first = sums(FIRST);
+    FisherDiagonal second = sums(SECOND);
+
+    UnlearningResult forward =
+        pipeline.unlearn(
+            request(SECOND, FIRST, all.minus(first), first, directory.resolve("f")), Progress.NONE);
+    UnlearningResult backward =
+        pipeline.unlearn(
+            request(FIRST, SECOND, all.minus(second), second, directory.resolve("b")),
+            Progress.NONE);
+
+    assertThat(forward.before()).isEqualTo(backward.before());
+    assertThat(forward.after().getForget().getSamples()).isEqualTo(40);
+    // The sums may differ in the last digit, the selected weights then at the edge.
+    assertThat(forward.selectedFraction()).isEqualTo(backward.selectedFraction());
+  }
+
+  @Test
+  void theResultIsWhole() {
+    Set<JobStage> stages = EnumSet.noneOf(JobStage.class);
+    Path output = directory.resolve("out.params");
+
+    UnlearningResult result =
+        pipeline.unlearn(
+            request(FIRST, NONE, all, output), (stage, done, total) -> stages.add(stage));
+
+    assertThat(stages).containsExactlyInAnyOrder(JobStage.values());
+    assertThat(result.method()).isEqualTo("deepclean");
+    assertThat(result.batchFisher().samples()).isEqualTo(20);
+    assertThat(result.selectedFraction()).isBetween(0.09, 0.11);
+    assertThat(result.trueHoldout()).isTrue();
+    assertThat(result.before().getHoldout().getSamples()).isEqualTo(60);
+    assertThat(result.before().getRetain().getSamples()).isEqualTo(220);
+    assertThat(result.checks())
+        .extracting(GateCheck::getName)
+        .containsExactly(Gate.RETAIN_DROP, Gate.HOLDOUT_DROP);
+    try (LoadedModel released = LoadedModel.load(output, ModelFormat.DJL)) {
+      assertThat(Evaluator.score(released, DATA, FIRST).metrics())
+          .isEqualTo(result.after().getForget());
+    }
+  }
+
+  @Test
+  void withoutAHoldoutATenthOfTheRetainedSamplesServes() {
+    UnlearningRequest given = request(FIRST, NONE, all, directory.resolve("h.params"));
+
+    UnlearningResult result =
+        pipeline.unlearn(
+            new UnlearningRequest(
+                anchor,
+                ModelFormat.DJL,
+                DATA,
+                Optional.empty(),
+                FIRST,
+                NONE,
+                all,
+                all.zero(),
+                given.policy(),
+                1,
+                given.output()),
+            Progress.NONE);
+
+    assertThat(result.trueHoldout()).isFalse();
+    int holdout = result.before().getHoldout().getSamples();
+    assertThat(holdout).isBetween(10, 40);
+    assertThat(result.before().getRetain().getSamples()).isEqualTo(220 - holdout);
+  }
+
+  @Test
+  void aReleaseThatFailsEveryRungIsHeldForAPerson() {
+    Path output = directory.resolve("held.params");
+    UnlearningRequest request =
+        request(FIRST, NONE, all, all.zero(), output, policy(new GateThresholds(-1.0, -1.0)));
+
+    UnlearningResult result = pipeline.unlearn(request, Progress.NONE);
+
+    assertThat(result.verdict()).isEqualTo(Verdict.HOLD);
+    assertThat(result.checks()).noneMatch(GateCheck::getPassed);
+    assertThat(output).exists();
+  }
+
+  @Test
+  void cancellingLeavesNoFile() {
+    Path output = directory.resolve("cancelled.params");
+    for (JobStage stage : JobStage.values()) {
+      assertThatThrownBy(
+              () ->
+                  pipeline.unlearn(
+                      request(FIRST, NONE, all, output),
+                      (at, done, total) -> {
+                        if (at == stage) {
+                          throw new CancellationException();
+                        }
+                      }))
+          .isInstanceOf(CancellationException.class);
+      assertThat(output).doesNotExist();
+    }
+  }
+
+  @Test
+  void anAnchorLeavesErasedSamplesOut() {
+    FisherDiagonal without =
+        pipeline.anchor(anchor, ModelFormat.DJL, DATA, FIRST, Progress.NONE).sums();
+
+    FisherDiagonal subtracted = all.minus(sums(FIRST));
+
+    assertThat(without.samples()).isEqualTo(220).isEqualTo(subtracted.samples());
+    for (int t = 0; t < without.tensors().size(); t++) {
+      float[] expected = without.tensors().get(t).values();
+      float[] actual = subtracted.tensors().get(t).values();
+      float largest = 0;
+      for (float value : all.tensors().get(t).values()) {
+        largest = Math.max(largest, value);
+      }
+      for (int i = 0; i < expected.length; i++) {
+        assertThat(Math.abs(actual[i] - expected[i])).isLessThanOrEqualTo(1e-5f * largest);
+      }
+    }
+  }
+
+  @Test
+  void refusesWhatDoesNotFitTogetherInOneLine() {
+    Path output = directory.resolve("never.params");
+    UnlearningPolicy unknown =
+        UnlearningPolicy.newBuilder(policy(new GateThresholds(1.0, 1.0)))
+            .setLadder(List.of("amnesia"))
+            .build();
+    assertRefused(
+        request(FIRST, NONE, all, all.zero(), output, unknown),
+        "unknown unlearning method amnesia; known are");
+    assertRefused(request(NONE, NONE, all, output), "a batch of 0 of a dataset of 240");
+    assertRefused(request(new int[] {1, 1}, NONE, all, output), "must be distinct");
+    assertRefused(request(new int[] {240}, NONE, all, output), "in the dataset");
+    assertRefused(request(FIRST, SECOND, all, output), "Fisher sums over 240 retained");
+    assertThat(output).doesNotExist();
+  }
+
+  private void assertRefused(UnlearningRequest request, String message) {
+    assertThatThrownBy(() -> pipeline.unlearn(request, Progress.NONE))
+        .isInstanceOf(UnlearningException.class)
+        .hasMessageContaining(message)
+        .satisfies(e -> assertThat(e.getMessage().lines()).hasSize(1));
+  }
+
+  private FisherDiagonal sums(int[] samples) {
+    try (LoadedModel model = LoadedModel.load(anchor, ModelFormat.DJL)) {
+      return new FisherComputer(model).sum(DATA, samples, Progress.NONE);
+    }
+  }
+
+  private UnlearningRequest request(int[] batch, int[] erased, FisherDiagonal sums, Path output) {
+    return request(batch, erased, sums, all.zero(), output);
+  }
+
+  private UnlearningRequest request(
+      int[] batch, int[] erased, FisherDiagonal retain, FisherDiagonal gone, Path output) {
+    return request(batch, erased, retain, gone, output, policy(new GateThresholds(1.0, 1.0)));
+  }
+
+  private UnlearningRequest request(
+      int[] batch,
+      int[] erased,
+      FisherDiagonal retain,
+      FisherDiagonal gone,
+      Path output,
+      UnlearningPolicy policy) {
+    return new UnlearningRequest(
+        anchor, ModelFormat.DJL, DATA, HOLDOUT, batch, erased, retain, gone, policy, 1, output);
+  }
+
+  private static UnlearningPolicy policy(GateThresholds gate) {
+    return UnlearningPolicy.newBuilder()
+        .setDeepclean(
+            DeepCleanParameters.newBuilder()
+                .setQuantile(0.1)
+                .setReservoirSamples(100)
+                .setRepairEpochs(2)
+                .setRepairBatch(16)
+                .build())
+        .setGate(gate)
+        .build();
+  }
+}
