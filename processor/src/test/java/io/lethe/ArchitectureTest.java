@@ -68,7 +68,7 @@ class ArchitectureTest {
         .consideringOnlyDependenciesInAnyPackage("io.lethe..")
         .withOptionalLayers(true)
         .layer(COMMANDS)
-        .definedBy("io.lethe.cli..")
+        .definedBy("io.lethe.cli..", "io.lethe.demo..", "io.lethe.roles..")
         .layer(ROLES)
         .definedBy(
             "io.lethe.topology..",
@@ -91,7 +91,9 @@ class ArchitectureTest {
             "io.lethe.artifact..",
             "io.lethe.attestation..",
             "io.lethe.streams..",
-            "io.lethe.topics..")
+            "io.lethe.topics..",
+            "io.lethe.privacy..",
+            "io.lethe.terminal..")
         .layer(EVENTS)
         .definedBy("io.lethe.events..", "io.lethe.state..", "io.lethe.schemas..", "io.lethe.json..")
         .whereLayer(COMMANDS)

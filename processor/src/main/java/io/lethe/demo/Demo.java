@@ -15,7 +15,6 @@ import io.lethe.events.JobOutcome;
 import io.lethe.events.LineageKey;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
-import io.lethe.events.ModelVersion;
 import io.lethe.events.Regulation;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
@@ -29,8 +28,7 @@ import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.TopicReader;
 import io.lethe.topics.Topics;
-import io.lethe.unlearning.DemoRecipe;
-import io.lethe.unlearning.Evaluator;
+import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Trainer;
 import java.io.IOException;
@@ -144,8 +142,7 @@ public final class Demo {
       }
 
       terminal.line(
-          "%d  For comparison, a model is trained without them"
-              .formatted(settings.batches() + 3));
+          "%d  For comparison, a model is trained without them".formatted(settings.batches() + 3));
       began = System.nanoTime();
       int[] forget = positions(train, erased);
       Evaluation retrained = retrained(train, holdout, forget);
@@ -175,8 +172,7 @@ public final class Demo {
     int epochs = DemoRecipe.training(samples, settings.seed()).epochs();
     return (stage, done, total) -> {
       double rate = (double) done / total * samples * epochs / secondsSince(began);
-      terminal.progress(
-          what, (double) done / total, Terminal.count(rate) + " samples/s");
+      terminal.progress(what, (double) done / total, Terminal.count(rate) + " samples/s");
     };
   }
 
@@ -257,8 +253,7 @@ public final class Demo {
       while (receipts.size() < requests.size()) {
         if (System.nanoTime() > deadline) {
           throw new IllegalStateException(
-              "%d of %d receipts came in %s"
-                  .formatted(receipts.size(), requests.size(), PATIENCE));
+              "%d of %d receipts came in %s".formatted(receipts.size(), requests.size(), PATIENCE));
         }
         reader.poll(POLL).stream()
             .map(TopicReader.Event::value)
@@ -290,7 +285,8 @@ public final class Demo {
     int[] retained =
         IntStream.range(0, train.size()).filter(position -> !without.contains(position)).toArray();
     try (LoadedModel model = trained("training without them", train, retained)) {
-      return Evaluator.ofJob(train, Optional.of(holdout), forget, settings.seed())
+      return new JobSamples(train, Optional.of(holdout), forget, settings.seed())
+          .evaluator()
           .evaluate(model, Progress.NONE);
     }
   }

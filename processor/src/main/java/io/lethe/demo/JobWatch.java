@@ -28,8 +28,8 @@ final class JobWatch implements AutoCloseable {
   }
 
   /**
-   * Shows progress until so many jobs of a kind have ended; what failed and is offered again does not
-   * count.
+   * Shows progress until so many jobs of a kind have ended; what failed and is offered again does
+   * not count.
    *
    * @return the last of them
    * @throws IllegalStateException when they do not end in time

@@ -14,8 +14,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.zip.GZIPInputStream;
 
-/** Reads who a dataset's samples belong to: CSV with the columns sample_id and subject_id, or .gz. */
-final class LineageFile {
+/**
+ * Reads who a dataset's samples belong to: CSV with the columns sample_id and subject_id, or .gz.
+ */
+public final class LineageFile {
   private static final String SAMPLE = "sample_id";
   private static final String SUBJECT = "subject_id";
 
@@ -26,7 +28,7 @@ final class LineageFile {
    *
    * @throws IllegalArgumentException in one line naming the file (and line), without its content
    */
-  static Map<String, List<String>> read(Path file) {
+  public static Map<String, List<String>> read(Path file) {
     Map<String, List<String>> samples = new TreeMap<>();
     try (InputStream in = open(file);
         MappingIterator<Map<String, String>> rows =

@@ -16,8 +16,8 @@ import java.util.concurrent.TimeUnit;
 import org.apache.kafka.common.errors.InterruptException;
 
 /**
- * A serving system in small: holds a model, listens for its new versions, and swaps to each one as it
- * arrives once its digest is checked.
+ * A serving system in small: holds a model, listens for its new versions, and swaps to each one as
+ * it arrives once its digest is checked.
  */
 final class ServingSubscriber implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(200);
