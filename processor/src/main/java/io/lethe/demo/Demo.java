@@ -48,6 +48,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -273,8 +274,18 @@ public final class Demo {
                   outcome
                       .getError()
                       .map(error -> ": " + error)
-                      .orElseGet(() -> ": a check of its gate failed")));
+                      .orElseGet(() -> ": " + failedChecks(outcome))));
     }
+  }
+
+  private static String failedChecks(JobOutcome outcome) {
+    return outcome.getChecks().stream()
+        .filter(check -> !check.getPassed())
+        .map(
+            check ->
+                "%s is %.3f, at most %.3f is allowed"
+                    .formatted(check.getName(), check.getValue(), check.getThreshold()))
+        .collect(Collectors.joining("; "));
   }
 
   private Evaluation retrained(SampleDataset train, SampleDataset holdout, int[] forget) {

@@ -7,12 +7,12 @@ import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
 import io.lethe.topology.StreamSettings;
-import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.binder.kafka.KafkaStreamsMetrics;
 import io.micronaut.context.annotation.Bean;
 import io.micronaut.context.annotation.Context;
 import io.micronaut.context.annotation.Factory;
 import io.micronaut.context.annotation.Requires;
+import jakarta.inject.Singleton;
 
 /** The topology as a bean that starts with the program and stops with it. */
 @Factory
@@ -34,11 +34,10 @@ final class StreamRole {
     return app;
   }
 
-  @Context
+  /** Micronaut binds it to the meter registry. */
+  @Singleton
   @Bean(preDestroy = "close")
-  KafkaStreamsMetrics streamMetrics(StreamApp app, MeterRegistry registry) {
-    KafkaStreamsMetrics metrics = new KafkaStreamsMetrics(app.streams());
-    metrics.bindTo(registry);
-    return metrics;
+  KafkaStreamsMetrics streamMetrics(StreamApp app) {
+    return new KafkaStreamsMetrics(app.streams());
   }
 }
