@@ -12,6 +12,7 @@ final class Sampling {
   static final long RESERVOIR = 3;
   static final long REPAIR = 4;
   static final long MASK = 5;
+  static final long FORGET = 6;
 
   private Sampling() {}
 

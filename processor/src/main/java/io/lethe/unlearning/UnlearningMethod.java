@@ -7,6 +7,11 @@ public interface UnlearningMethod {
   /** Name in a policy's ladder. */
   String name();
 
+  /** Whether the task holds what this method needs. */
+  default boolean canApply(UnlearningTask task) {
+    return true;
+  }
+
   /** Changes the task's model. Running statistics stay as they are. */
   Applied apply(UnlearningTask task);
 

@@ -12,6 +12,7 @@ import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -26,7 +27,11 @@ import java.util.stream.IntStream;
  */
 public final class UnlearningPipeline {
   private static final Map<String, Supplier<UnlearningMethod>> METHODS =
-      Map.of(DeepClean.NAME, DeepClean::new);
+      Map.of(
+          DeepClean.NAME,
+          DeepClean::new,
+          HeldoutMatch.NAME,
+          () -> new HeldoutMatch(HeldoutMatchParameters.DEFAULT));
 
   /**
    * An anchor's Fisher sums.
@@ -147,22 +152,36 @@ public final class UnlearningPipeline {
               repairPool,
               request.retainSums().minus(batchFisher),
               request.erasedSums().plus(batchFisher),
+              request.targets(),
               request.policy(),
               request.seed(),
               progress);
       double fisherSeconds = watch.lap();
       Evaluation before = measure();
+      List<String> leftOut = new ArrayList<>();
+      List<UnlearningMethod> ladder = new ArrayList<>();
+      for (String name : request.policy().getLadder()) {
+        UnlearningMethod rung = METHODS.get(name).get();
+        if (rung.canApply(task)) {
+          ladder.add(rung);
+        } else {
+          leftOut.add(name);
+        }
+      }
+      if (ladder.isEmpty()) {
+        throw new UnlearningException(
+            "no method of the ladder %s has what it needs".formatted(leftOut));
+      }
       UnlearningMethod method = null;
       UnlearningMethod.Applied applied = null;
       Evaluation after = null;
       List<GateCheck> checks = List.of();
-      for (String name : request.policy().getLadder()) {
-        method = METHODS.get(name).get();
+      for (UnlearningMethod rung : ladder) {
+        method = rung;
         model.assignWeights(anchorWeights);
         applied = method.apply(task);
         methodSeconds += applied.methodSeconds();
         repairSeconds += applied.repairSeconds();
-        watch.lap();
         after = measure();
         checks = new Gate(request.policy().getGate()).check(before, after);
         if (Gate.passed(checks)) {
@@ -172,8 +191,9 @@ public final class UnlearningPipeline {
       NDList released = model.copyWeights(job);
       watch.lap();
       model.assignWeights(anchorWeights);
-      method.control(applied).apply(task);
-      Evaluation control = evaluator.evaluate(model, progress);
+      UnlearningMethod control = method.control(applied);
+      control.apply(task);
+      Evaluation controlled = evaluator.evaluate(model, progress);
       evaluateSeconds += watch.lap();
       progress.at(JobStage.STORE, 0, 1);
       model.assignWeights(released);
@@ -184,7 +204,9 @@ public final class UnlearningPipeline {
           applied.selectedFraction(),
           before,
           after,
-          control,
+          controlled,
+          control.name(),
+          List.copyOf(leftOut),
           checks,
           Gate.passed(checks) ? Verdict.RELEASE : Verdict.HOLD,
           request.holdout().isPresent(),

@@ -19,6 +19,8 @@ import java.util.Optional;
  * @param erased what earlier jobs erased since the anchor; disjoint from {@code batch}
  * @param retainSums Fisher sums at the anchor over all samples but {@code erased}
  * @param erasedSums Fisher sums at the anchor over {@code erased}
+ * @param targets held-out targets of the batch and of what was erased; without them the methods
+ *     that need them are left out of the ladder
  * @param policy ladder, hyperparameters and gate
  * @param seed of everything random
  * @param output the new model's file, in the anchor's format
@@ -33,6 +35,35 @@ public record UnlearningRequest(
     int[] erased,
     FisherDiagonal retainSums,
     FisherDiagonal erasedSums,
+    Optional<HeldOutTargets> targets,
     UnlearningPolicy policy,
     long seed,
-    Path output) {}
+    Path output) {
+  /** Without held-out targets. */
+  public UnlearningRequest(
+      Path anchor,
+      ModelFormat format,
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] batch,
+      int[] erased,
+      FisherDiagonal retainSums,
+      FisherDiagonal erasedSums,
+      UnlearningPolicy policy,
+      long seed,
+      Path output) {
+    this(
+        anchor,
+        format,
+        dataset,
+        holdout,
+        batch,
+        erased,
+        retainSums,
+        erasedSums,
+        Optional.empty(),
+        policy,
+        seed,
+        output);
+  }
+}

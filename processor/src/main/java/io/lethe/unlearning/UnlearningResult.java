@@ -15,7 +15,9 @@ import java.util.List;
  * @param selectedFraction share of the weights that it selected
  * @param before the anchor
  * @param after the new model
- * @param control the same budget spent at random
+ * @param control the same budget spent without knowing what to forget
+ * @param controlMethod how: {@code random-mask} for methods that select weights
+ * @param leftOut methods of the ladder that were not tried, as what they need was not given
  * @param checks what the verdict rests on
  * @param verdict RELEASE, or HOLD where every method of the ladder failed its gate
  * @param trueHoldout whether the model never saw the holdout samples
@@ -28,6 +30,8 @@ public record UnlearningResult(
     Evaluation before,
     Evaluation after,
     Evaluation control,
+    String controlMethod,
+    List<String> leftOut,
     List<GateCheck> checks,
     Verdict verdict,
     boolean trueHoldout,

@@ -4,6 +4,7 @@ import io.lethe.dataset.SampleDataset;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
+import java.util.Optional;
 
 /**
  * What a method works on.
@@ -14,6 +15,7 @@ import io.lethe.model.LoadedModel;
  * @param repairPool retained samples that a repair may train on
  * @param retainSums sum of squared gradients over the retained samples, at the anchor's weights
  * @param erasedSums the same over {@code forget}
+ * @param targets what models that never saw them say about samples, at least the forget samples
  * @param policy hyperparameters
  * @param seed of everything random
  * @param progress told about stages METHOD and REPAIR
@@ -26,6 +28,7 @@ public record UnlearningTask(
     int[] repairPool,
     FisherDiagonal retainSums,
     FisherDiagonal erasedSums,
+    Optional<HeldOutTargets> targets,
     UnlearningPolicy policy,
     long seed,
     Progress progress) {}

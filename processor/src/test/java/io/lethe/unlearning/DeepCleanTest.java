@@ -14,6 +14,7 @@ import io.lethe.model.LoadedModel;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -157,6 +158,7 @@ class DeepCleanTest {
         retain,
         fisher.sum(DATA, retain, Progress.NONE),
         fisher.sum(DATA, forget, Progress.NONE),
+        Optional.empty(),
         policy,
         1,
         Progress.NONE);

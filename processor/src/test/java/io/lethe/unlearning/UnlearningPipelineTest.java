@@ -170,6 +170,36 @@ class UnlearningPipelineTest {
   }
 
   @Test
+  void nothingStaysAttachedToTheModel() {
+    int[] samples = IntStream.range(0, 240).toArray();
+    try (LoadedModel model = LoadedModel.load(anchor, ModelFormat.DJL)) {
+      FisherDiagonal batch = new FisherComputer(model).sum(DATA, FIRST, Progress.NONE);
+      UnlearningTask task =
+          new UnlearningTask(
+              model,
+              DATA,
+              FIRST,
+              SECOND,
+              all.minus(batch),
+              batch,
+              Optional.empty(),
+              policy(new GateThresholds(1.0, 1.0)),
+              1,
+              Progress.NONE);
+      int arrays = model.manager().getManagedArrays().size();
+
+      new FisherComputer(model, 64).sum(DATA, samples, Progress.NONE);
+      new FisherComputer(model).loop(DATA, FIRST, Progress.NONE);
+      new Trainer(new TrainingRecipe(1, 16, 0.01, TrainingRecipe.Schedule.COSINE, 0, 1))
+          .train(model, DATA, samples, Progress.NONE);
+      new DeepClean().apply(task);
+      new Evaluator(DATA, FIRST, SECOND, DATA, samples).evaluate(model, Progress.NONE);
+
+      assertThat(model.manager().getManagedArrays()).hasSize(arrays);
+    }
+  }
+
+  @Test
   void anAnchorLeavesErasedSamplesOut() {
     FisherDiagonal without =
         pipeline.anchor(anchor, ModelFormat.DJL, DATA, FIRST, Progress.NONE).sums();
