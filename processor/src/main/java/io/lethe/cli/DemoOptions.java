@@ -1,7 +1,7 @@
 package io.lethe.cli;
 
-import io.lethe.demo.DemoRecipe;
 import io.lethe.demo.DemoSettings;
+import io.lethe.unlearning.DemoRecipe;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -13,7 +13,7 @@ final class DemoOptions {
       names = "--dataset",
       paramLabel = "URI",
       description = "Training data (default: generated). Its #test split is the holdout set.")
-  private String dataset = DemoRecipe.DATASET;
+  private String dataset = DemoRecipe.TRAIN_URI;
 
   @Option(
       names = "--lineage",

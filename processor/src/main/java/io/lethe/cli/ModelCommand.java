@@ -6,7 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.artifact.ArtifactStores;
 import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
-import io.lethe.demo.DemoRecipe;
+import io.lethe.demo.DemoPolicy;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.UnlearningPolicy;
@@ -90,7 +90,7 @@ final class ModelCommand {
             .setDatasetId(datasetId)
             .setDatasetUri(dataset)
             .setHoldoutUri(holdout)
-            .setPolicy(policy == null ? DemoRecipe.policy() : read(policy))
+            .setPolicy(policy == null ? DemoPolicy.policy() : read(policy))
             .setRegisteredAt(Clock.systemUTC().instant())
             .build();
     try (EventProducer producer = new EventProducer(kafka)) {
@@ -126,7 +126,7 @@ final class ModelCommand {
   private static UnlearningPolicy read(Path file) {
     try {
       JsonNode given = new ObjectMapper().readTree(file.toFile());
-      ObjectNode merged = JsonRecords.toJson(DemoRecipe.policy());
+      ObjectNode merged = JsonRecords.toJson(DemoPolicy.policy());
       return JsonRecords.fromJson(merge(merged, given), UnlearningPolicy.class);
     } catch (IOException e) {
       throw new UnusableException(file + ": not readable as JSON", e);

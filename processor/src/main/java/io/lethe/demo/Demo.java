@@ -28,6 +28,7 @@ import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.TopicReader;
 import io.lethe.topics.Topics;
+import io.lethe.unlearning.DemoRecipe;
 import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Trainer;
@@ -160,17 +161,15 @@ public final class Demo {
   }
 
   private LoadedModel trained(String what, SampleDataset dataset, int[] samples) {
-    LoadedModel model =
-        LoadedModel.create(
-            DemoRecipe.model(dataset.sampleShape(), dataset.classes()), settings.seed());
-    new Trainer(DemoRecipe.training(samples.length, settings.seed()))
+    LoadedModel model = LoadedModel.create(DemoRecipe.model(dataset), settings.seed());
+    new Trainer(DemoPolicy.training(samples.length, settings.seed()))
         .train(model, dataset, samples, bar(what, samples.length));
     return model;
   }
 
   private Progress bar(String what, int samples) {
     long began = System.nanoTime();
-    int epochs = DemoRecipe.training(samples, settings.seed()).epochs();
+    int epochs = DemoPolicy.training(samples, settings.seed()).epochs();
     return (stage, done, total) -> {
       double rate = (double) done / total * samples * epochs / secondsSince(began);
       terminal.progress(what, (double) done / total, Terminal.count(rate) + " samples/s");
@@ -201,7 +200,7 @@ public final class Demo {
                 .setDatasetUri(settings.dataset())
                 .setHoldoutUri(testSplit(settings.dataset()))
                 .setPolicy(
-                    UnlearningPolicy.newBuilder(DemoRecipe.policy())
+                    UnlearningPolicy.newBuilder(DemoPolicy.policy())
                         .setMaxRequests(settings.subjectsPerBatch())
                         .setSeed(settings.seed())
                         .build())

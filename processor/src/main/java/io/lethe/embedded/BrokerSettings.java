@@ -40,7 +40,7 @@ final class BrokerSettings {
     // A broker that was killed cannot register again before its old session has timed out (9 s by
     // default). But
     // a busy machine must not miss its heartbeats: training keeps all cores busy.
-    settings.put("broker.session.timeout.ms", "2000");
+    settings.put("broker.session.timeout.ms", "4000");
     settings.put("broker.heartbeat.interval.ms", "200");
     settings.put("controlled.shutdown.enable", "true");
   }
