@@ -57,6 +57,16 @@ public final class FisherChunks {
     return chunks;
   }
 
+  /** Number of chunks of one tensor. */
+  public static int chunks(FisherTensor tensor) {
+    return chunksOf(valuesOf(tensor));
+  }
+
+  /** Length of one chunk of a tensor, in bytes. */
+  public static int bytes(FisherTensor tensor, int index) {
+    return Math.min(MAX_VALUES, valuesOf(tensor) - index * MAX_VALUES) * Float.BYTES;
+  }
+
   /** Gives the chunks in order, one at a time, so that a large diagonal is never copied whole. */
   public static void split(FisherDiagonal diagonal, Consumer<Chunk> consumer) {
     for (FisherDiagonal.Tensor tensor : diagonal.tensors()) {

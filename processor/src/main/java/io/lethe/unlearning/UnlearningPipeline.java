@@ -26,9 +26,6 @@ import java.util.stream.IntStream;
  * job may be run again and gives the same bytes. Stateless and thread-safe.
  */
 public final class UnlearningPipeline {
-  /** Samples per set that are measured at most, but for the forget set, which is measured whole. */
-  static final int EVALUATION_SAMPLES = 2_000;
-
   private static final Map<String, Supplier<UnlearningMethod>> METHODS =
       Map.of(
           DeepClean.NAME,
@@ -133,38 +130,14 @@ public final class UnlearningPipeline {
       this.model = model;
       this.job = job;
       anchorWeights = model.copyWeights(job);
-      SampleDataset dataset = request.dataset();
-      long seed = request.seed();
       forget =
           IntStream.concat(Arrays.stream(request.batch()), Arrays.stream(request.erased()))
               .sorted()
               .toArray();
-      int[] retained = Sampling.complement(dataset.size(), forget);
-      SampleDataset holdout = request.holdout().orElse(dataset);
-      int[] holdoutPool;
-      if (request.holdout().isPresent()) {
-        repairPool = retained;
-        holdoutPool = Sampling.complement(holdout.size());
-      } else {
-        repairPool = filter(retained, index -> !Sampling.isStandInHoldout(index, seed));
-        holdoutPool = filter(retained, index -> Sampling.isStandInHoldout(index, seed));
-      }
-      if (repairPool.length == 0 || holdoutPool.length == 0) {
-        throw new UnlearningException(
-            "%d retained samples are too few to repair and measure on".formatted(retained.length));
-      }
-      evaluator =
-          new Evaluator(
-              dataset,
-              forget,
-              Sampling.choose(repairPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.RETAIN)),
-              holdout,
-              Sampling.choose(
-                  holdoutPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.HOLDOUT)));
-    }
-
-    private static int[] filter(int[] pool, java.util.function.IntPredicate wanted) {
-      return Arrays.stream(pool).filter(wanted).toArray();
+      JobSamples samples =
+          new JobSamples(request.dataset(), request.holdout(), forget, request.seed());
+      repairPool = samples.repairPool();
+      evaluator = samples.evaluator();
     }
 
     UnlearningResult run() {

@@ -1,0 +1,155 @@
+package io.lethe.api;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.events.ModelRegistered;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.fisher.FisherSums;
+import io.lethe.fisher.FisherUnavailableException;
+import io.lethe.fisher.Safetensors;
+import io.lethe.json.JsonRecords;
+import io.lethe.state.ModelState;
+import io.lethe.topology.StreamApp;
+import io.lethe.topology.StreamApp.Place;
+import io.micronaut.context.annotation.Requires;
+import io.micronaut.http.HttpResponse;
+import io.micronaut.http.HttpStatus;
+import io.micronaut.http.MediaType;
+import io.micronaut.http.annotation.Controller;
+import io.micronaut.http.annotation.Get;
+import io.micronaut.http.annotation.PathVariable;
+import io.micronaut.http.annotation.QueryValue;
+import io.micronaut.http.server.types.files.StreamedFile;
+import io.micronaut.scheduling.TaskExecutors;
+import io.micronaut.scheduling.annotation.ExecuteOn;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/** Where requests and models stand, and the Fisher sums for workers. */
+@Controller("/v1")
+@Requires(bean = StreamApp.class)
+@ExecuteOn(TaskExecutors.BLOCKING)
+public class V1Controller {
+  private final StreamApp app;
+
+  V1Controller(StreamApp app) {
+    this.app = app;
+  }
+
+  /** Status of a deletion request. */
+  @Get("/requests/{requestId}")
+  public HttpResponse<?> request(@PathVariable String requestId) {
+    return atOwner(
+        app.placeOfRequest(requestId),
+        "/v1/requests/" + requestId,
+        () ->
+            app.request(requestId)
+                .<HttpResponse<?>>map(
+                    state -> {
+                      ObjectNode json = JsonRecords.toJson(state);
+                      json.put("requestId", requestId);
+                      return json(json);
+                    })
+                .orElseGet(() -> notFound("no such request is known")));
+  }
+
+  /** A model's version, anchor and pending batch. */
+  @Get("/models/{modelId}")
+  public HttpResponse<?> model(@PathVariable String modelId) {
+    return atOwner(
+        app.placeOfModel(modelId),
+        "/v1/models/" + modelId,
+        () ->
+            app.model(modelId)
+                .<HttpResponse<?>>map(state -> json(describe(state)))
+                .orElseGet(() -> notFound("no such model is registered")));
+  }
+
+  /**
+   * One of the two sums of a model's anchor as a safetensors file; its metadata gives {@code count}
+   * and {@code anchor}.
+   *
+   * @param sum {@code retained} or {@code erased}
+   */
+  @Get("/models/{modelId}/fisher")
+  public HttpResponse<?> fisher(
+      @PathVariable String modelId, @QueryValue(defaultValue = "retained") String sum) {
+    if (!sum.equals("retained") && !sum.equals("erased")) {
+      return Problem.response(HttpStatus.BAD_REQUEST, "sum must be retained or erased");
+    }
+    return atOwner(
+        app.placeOfModel(modelId),
+        "/v1/models/" + modelId + "/fisher?sum=" + sum,
+        () ->
+            app.model(modelId)
+                .<HttpResponse<?>>map(state -> sums(state, sum))
+                .orElseGet(() -> notFound("no such model is registered")));
+  }
+
+  private HttpResponse<?> sums(ModelState state, String sum) {
+    String modelId = state.getRegistration().getModelId();
+    FisherSums sums;
+    try {
+      sums = app.sums(modelId, state.getAnchorId());
+    } catch (FisherUnavailableException e) {
+      return Problem.response(HttpStatus.SERVICE_UNAVAILABLE, e.getMessage());
+    }
+    FisherDiagonal diagonal = sum.equals("retained") ? sums.retained() : sums.erased();
+    try {
+      Path file = Files.createTempFile("lethe-fisher", ".safetensors");
+      Safetensors.write(
+          file,
+          Map.of(
+              "count", Long.toString(diagonal.samples()),
+              "reduction", "sum",
+              "anchor", state.getAnchorId()),
+          diagonal);
+      InputStream content = Files.newInputStream(file, StandardOpenOption.DELETE_ON_CLOSE);
+      return HttpResponse.ok(
+          new StreamedFile(content, MediaType.APPLICATION_OCTET_STREAM_TYPE)
+              .attach(modelId + "-" + sum + ".safetensors"));
+    } catch (IOException e) {
+      return Problem.response(HttpStatus.INTERNAL_SERVER_ERROR, "cannot write a temporary file");
+    }
+  }
+
+  /** Answers here, or sends the client to the instance whose stores have the key. */
+  private HttpResponse<?> atOwner(Place place, String path, Supplier<HttpResponse<?>> answer) {
+    if (place.here()) {
+      return answer.get();
+    }
+    Optional<URI> owner = place.url();
+    return owner.isPresent()
+        ? HttpResponse.temporaryRedirect(owner.get().resolve(path))
+        : Problem.response(HttpStatus.SERVICE_UNAVAILABLE, "no instance holds it at the moment")
+            .header("Retry-After", "1");
+  }
+
+  private static ObjectNode describe(ModelState state) {
+    ModelRegistered registration = state.getRegistration();
+    ObjectNode json = JsonRecords.toJson(registration);
+    json.put("phase", state.getPhase().name());
+    json.put("version", state.getVersion());
+    json.put("anchorId", state.getAnchorId());
+    json.put("trainingSamples", state.getTrainingSamples());
+    json.put("erasedSamples", state.getErasedSamples());
+    json.put("pendingRequests", state.getPendingRequests());
+    json.put("pendingSamples", state.getPendingSamples());
+    state.getJobId().ifPresent(id -> json.put("jobId", id.toString()));
+    return json;
+  }
+
+  private static HttpResponse<?> json(ObjectNode body) {
+    return HttpResponse.ok(body.toString()).contentType(MediaType.APPLICATION_JSON_TYPE);
+  }
+
+  private static HttpResponse<?> notFound(String detail) {
+    return Problem.response(HttpStatus.NOT_FOUND, detail);
+  }
+}

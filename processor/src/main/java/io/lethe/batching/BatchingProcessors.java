@@ -1,0 +1,54 @@
+package io.lethe.batching;
+
+import io.lethe.events.FisherChunk;
+import io.lethe.events.FisherKey;
+import io.lethe.events.JobOutcome;
+import io.lethe.events.ModelRegistered;
+import io.lethe.events.ModelVersion;
+import io.lethe.state.ErasureTask;
+import io.lethe.streams.RuleProcessor;
+import java.util.function.UnaryOperator;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.processor.api.ProcessorSupplier;
+
+/** The processors of batching: one for each input, over the same stores. */
+public final class BatchingProcessors {
+  private final BatchingSettings settings;
+  private final UnaryOperator<ModelVersion> attestor;
+
+  /**
+   * @param attestor signs a version whose attestation is still empty; must be deterministic
+   */
+  public BatchingProcessors(BatchingSettings settings, UnaryOperator<ModelVersion> attestor) {
+    this.settings = settings;
+    this.attestor = attestor;
+  }
+
+  /** Takes registered models and keeps the clock. */
+  public ProcessorSupplier<String, ModelRegistered, String, BatchingOutput> models() {
+    return RuleProcessor.ticking(
+        this::rules,
+        (rules, record) -> rules.onModel(record.value()),
+        settings.tick(),
+        Batching::onTick);
+  }
+
+  /** Takes erasure tasks. */
+  public ProcessorSupplier<String, ErasureTask, String, BatchingOutput> tasks() {
+    return RuleProcessor.of(this::rules, (rules, record) -> rules.onTask(record.value()));
+  }
+
+  /** Takes job outcomes. */
+  public ProcessorSupplier<String, JobOutcome, String, BatchingOutput> outcomes() {
+    return RuleProcessor.of(this::rules, (rules, record) -> rules.onOutcome(record.value()));
+  }
+
+  /** Takes Fisher updates. */
+  public ProcessorSupplier<FisherKey, FisherChunk, String, BatchingOutput> fisherUpdates() {
+    return RuleProcessor.of(this::rules, (rules, record) -> rules.onFisher(record.value()));
+  }
+
+  private Batching rules(ProcessorContext<String, BatchingOutput> context) {
+    return new Batching(settings, attestor, context);
+  }
+}

@@ -1,0 +1,43 @@
+package io.lethe.batching;
+
+import io.micronaut.context.annotation.ConfigurationProperties;
+import io.micronaut.core.bind.annotation.Bindable;
+import java.time.Duration;
+
+/**
+ * What batching is configured by, for all models; what differs by model is its policy.
+ *
+ * @param tick how often ages and time-outs are looked at; positive, default 1 second
+ * @param retryBackoff wait before a failed job is offered again, doubled with each attempt;
+ *     positive, default 5 seconds
+ * @param jobTimeout silence after which a job counts as lost and is offered again; positive,
+ *     default 1 hour. A worker that dies is replaced by the share group much sooner.
+ * @param maxSamplesPerJob samples that one job takes at most, so that its record stays below the
+ *     largest that a topic takes; positive, default 100,000
+ */
+@ConfigurationProperties("lethe.batching")
+public record BatchingSettings(
+    @Bindable(defaultValue = "1s") Duration tick,
+    @Bindable(defaultValue = "5s") Duration retryBackoff,
+    @Bindable(defaultValue = "1h") Duration jobTimeout,
+    @Bindable(defaultValue = "100000") int maxSamplesPerJob) {
+  public static final BatchingSettings DEFAULTS =
+      new BatchingSettings(
+          Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofHours(1), 100_000);
+
+  public BatchingSettings {
+    requirePositive("tick", tick);
+    requirePositive("retry-backoff", retryBackoff);
+    requirePositive("job-timeout", jobTimeout);
+    if (maxSamplesPerJob < 1) {
+      throw new IllegalArgumentException(
+          "lethe.batching.max-samples-per-job must be positive: " + maxSamplesPerJob);
+    }
+  }
+
+  private static void requirePositive(String name, Duration value) {
+    if (value.isNegative() || value.isZero()) {
+      throw new IllegalArgumentException("lethe.batching." + name + " must be positive: " + value);
+    }
+  }
+}

@@ -1,0 +1,150 @@
+package io.lethe.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.artifact.ArtifactStores;
+import io.lethe.artifact.Sha256;
+import io.lethe.dataset.Datasets;
+import io.lethe.demo.DemoPolicy;
+import io.lethe.events.ModelFormat;
+import io.lethe.events.ModelRegistered;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.json.JsonRecords;
+import io.lethe.model.LoadedModel;
+import io.lethe.terminal.Terminal;
+import io.lethe.topics.EventProducer;
+import io.lethe.topics.KafkaSettings;
+import io.lethe.topics.TopicReader;
+import io.lethe.topics.Topics;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code lethe model}. */
+@Command(
+    name = "model",
+    description = "Registers and lists models.",
+    mixinStandardHelpOptions = true)
+final class ModelCommand {
+  private static final Duration QUIET = Duration.ofSeconds(2);
+
+  @Command(
+      name = "register",
+      description = "Registers a model, or gives a registered one a new policy.",
+      mixinStandardHelpOptions = true)
+  int register(
+      @Mixin ClientOptions client,
+      @Parameters(paramLabel = "ID", description = "The model's name.") String modelId,
+      @Option(names = "--model", paramLabel = "FILE", required = true, description = "Its weights.")
+          Path model,
+      @Option(
+              names = "--dataset-id",
+              paramLabel = "NAME",
+              required = true,
+              description = "Name of the training data in lineage.")
+          String datasetId,
+      @Option(
+              names = "--dataset",
+              paramLabel = "URI",
+              required = true,
+              description = "The training data.")
+          String dataset,
+      @Option(
+              names = "--holdout",
+              paramLabel = "URI",
+              description = "Samples that the model never saw.")
+          String holdout,
+      @Option(
+              names = "--policy",
+              paramLabel = "JSON",
+              description = "When batches fire and how they are unlearned; see UnlearningPolicy.")
+          Path policy)
+      throws IOException {
+    if (!Files.isReadable(model)) {
+      throw new UnusableException(model + ": no such file, or not readable");
+    }
+    LoadedModel.load(model, ModelFormat.DJL).close();
+    Datasets.open(dataset);
+    if (holdout != null) {
+      Datasets.open(holdout);
+    }
+    KafkaSettings kafka = client.kafka();
+    Topics topics = client.topics(kafka);
+    ModelRegistered event =
+        ModelRegistered.newBuilder()
+            .setModelId(modelId)
+            .setFormat(ModelFormat.DJL)
+            .setArtifactUri(
+                ArtifactStores.location(model.toAbsolutePath().normalize().toString()).toString())
+            .setArtifactSha256(Sha256.of(model))
+            .setDatasetId(datasetId)
+            .setDatasetUri(dataset)
+            .setHoldoutUri(holdout)
+            .setPolicy(policy == null ? DemoPolicy.policy() : read(policy))
+            .setRegisteredAt(Clock.systemUTC().instant())
+            .build();
+    try (EventProducer producer = new EventProducer(kafka)) {
+      producer.send(topics.models(), modelId, event).join();
+    }
+    Terminal.standard().line("registered " + modelId + ", sha256 " + event.getArtifactSha256());
+    return Main.DONE;
+  }
+
+  @Command(
+      name = "list",
+      description = "Lists the registered models.",
+      mixinStandardHelpOptions = true)
+  int list(@Mixin ClientOptions client) {
+    KafkaSettings kafka = client.kafka();
+    Map<String, ModelRegistered> models = new TreeMap<>();
+    try (TopicReader<String, ModelRegistered> reader =
+        new TopicReader<>(kafka, client.topics(kafka).models())) {
+      List<TopicReader.Event<String, ModelRegistered>> events;
+      while (!(events = reader.poll(QUIET)).isEmpty()) {
+        events.forEach(event -> models.put(event.key(), event.value()));
+      }
+    }
+    Terminal terminal = Terminal.standard();
+    models.forEach(
+        (id, model) ->
+            terminal.line(
+                "%-24s %-12s %s".formatted(id, model.getFormat(), model.getDatasetUri())));
+    return Main.DONE;
+  }
+
+  /** A policy file names what differs from the default policy. */
+  private static UnlearningPolicy read(Path file) {
+    try {
+      JsonNode given = new ObjectMapper().readTree(file.toFile());
+      ObjectNode merged = JsonRecords.toJson(DemoPolicy.policy());
+      return JsonRecords.fromJson(merge(merged, given), UnlearningPolicy.class);
+    } catch (IOException e) {
+      throw new UnusableException(file + ": not readable as JSON", e);
+    }
+  }
+
+  private static JsonNode merge(ObjectNode base, JsonNode given) {
+    given
+        .fields()
+        .forEachRemaining(
+            field -> {
+              JsonNode own = base.get(field.getKey());
+              if (own instanceof ObjectNode object && field.getValue().isObject()) {
+                merge(object, field.getValue());
+              } else {
+                base.set(field.getKey(), field.getValue());
+              }
+            });
+    return base;
+  }
+}

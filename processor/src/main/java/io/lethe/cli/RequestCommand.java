@@ -1,0 +1,115 @@
+package io.lethe.cli;
+
+import io.lethe.events.DeletionRequest;
+import io.lethe.events.Regulation;
+import io.lethe.events.Selector;
+import io.lethe.events.SelectorKind;
+import io.lethe.privacy.PseudonymKey;
+import io.lethe.terminal.Terminal;
+import io.lethe.topics.EventProducer;
+import io.lethe.topics.KafkaSettings;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.List;
+import java.util.UUID;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code lethe request}. */
+@Command(
+    name = "request",
+    description = "Submits deletion requests and asks where they stand.",
+    mixinStandardHelpOptions = true)
+final class RequestCommand {
+  private static final int OK = 200;
+
+  @Command(
+      name = "submit",
+      description = "Asks that a data subject is forgotten; prints the request's id.",
+      mixinStandardHelpOptions = true)
+  int submit(
+      @Mixin ClientOptions client,
+      @Option(
+              names = "--subject",
+              paramLabel = "IDENTITY",
+              required = true,
+              description = "The data subject; pseudonymised before it leaves this process.")
+          String subject,
+      @Option(
+              names = "--model",
+              paramLabel = "ID",
+              description = "Model that must forget; repeatable (default: all that hold the data).")
+          List<String> models,
+      @Option(
+              names = "--regulation",
+              paramLabel = "LAW",
+              description = "${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).",
+              defaultValue = "OTHER")
+          Regulation regulation,
+      @Option(
+              names = "--received-at",
+              paramLabel = "TIME",
+              description = "When it was received, ISO-8601 (default: now).")
+          Instant receivedAt,
+      @Option(
+              names = "--pseudonym-key",
+              paramLabel = "FILE",
+              description = "Secret key of the pseudonyms (default: ${DEFAULT-VALUE}).",
+              defaultValue = "data/keys/pseudonym.key")
+          Path key) {
+    String subjectId = PseudonymKey.loadOrCreate(key).pseudonym(subject);
+    UUID requestId = UUID.randomUUID();
+    KafkaSettings kafka = client.kafka();
+    DeletionRequest request =
+        DeletionRequest.newBuilder()
+            .setRequestId(requestId)
+            .setSelector(
+                Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId(subjectId).build())
+            .setModels(models == null ? List.of() : models)
+            .setRegulation(regulation)
+            .setReceivedAt(receivedAt == null ? Clock.systemUTC().instant() : receivedAt)
+            .build();
+    try (EventProducer producer = new EventProducer(kafka)) {
+      producer.send(client.topics(kafka).deletionRequests(), subjectId, request).join();
+    }
+    Terminal.standard().line(requestId.toString());
+    return Main.DONE;
+  }
+
+  @Command(
+      name = "status",
+      description = "Prints where a request stands, as JSON.",
+      mixinStandardHelpOptions = true)
+  int status(
+      @Parameters(paramLabel = "ID", description = "The request's id.") UUID requestId,
+      @Option(
+              names = "--url",
+              paramLabel = "URL",
+              description = "API of any stream instance (default: ${DEFAULT-VALUE}).",
+              defaultValue = "http://127.0.0.1:8080")
+          URI url)
+      throws InterruptedException {
+    HttpResponse<String> response;
+    try {
+      response =
+          HttpClient.newBuilder()
+              .followRedirects(HttpClient.Redirect.NORMAL)
+              .build()
+              .send(
+                  HttpRequest.newBuilder(url.resolve("/v1/requests/" + requestId)).build(),
+                  HttpResponse.BodyHandlers.ofString());
+    } catch (IOException e) {
+      throw new UnusableException(url + " does not answer", e);
+    }
+    Terminal.standard().line(response.body());
+    return response.statusCode() == OK ? Main.DONE : Main.NEGATIVE;
+  }
+}

@@ -1,0 +1,37 @@
+package io.lethe.demo;
+
+import io.lethe.events.GateThresholds;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.unlearning.DemoRecipe;
+import io.lethe.unlearning.TrainingRecipe;
+
+/** How the demo's model is trained on a dataset of any size, and when and how it unlearns. */
+public final class DemoPolicy {
+  /** Passes over a dataset that is much larger than the generated one. */
+  private static final int MIN_EPOCHS = 3;
+
+  /** Samples that training sees at most before it is content with {@link #MIN_EPOCHS}. */
+  private static final int SAMPLES_SEEN = 120_000;
+
+  private DemoPolicy() {}
+
+  static TrainingRecipe training(int samples, long seed) {
+    TrainingRecipe recipe = DemoRecipe.TRAINING;
+    int epochs = Math.max(MIN_EPOCHS, Math.min(recipe.epochs(), SAMPLES_SEEN / samples));
+    return new TrainingRecipe(
+        epochs,
+        recipe.batch(),
+        recipe.learningRate(),
+        recipe.schedule(),
+        recipe.weightDecay(),
+        seed);
+  }
+
+  /** Every default, with the demo's DeepClean. */
+  public static UnlearningPolicy policy() {
+    return UnlearningPolicy.newBuilder()
+        .setDeepclean(DemoRecipe.deepClean())
+        .setGate(GateThresholds.newBuilder().build())
+        .build();
+  }
+}

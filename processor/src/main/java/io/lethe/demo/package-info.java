@@ -1,0 +1,2 @@
+/** The main job, played from nothing to receipts on a running stack. */
+package io.lethe.demo;

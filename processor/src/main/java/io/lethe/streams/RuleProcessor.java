@@ -1,0 +1,66 @@
+package io.lethe.streams;
+
+import java.time.Duration;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.apache.kafka.streams.processor.PunctuationType;
+import org.apache.kafka.streams.processor.api.ContextualProcessor;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.processor.api.ProcessorSupplier;
+import org.apache.kafka.streams.processor.api.Record;
+
+/**
+ * One input of a sub-topology. The rules are a plain object over the context's stores; each input
+ * makes its own, and they meet in the stores.
+ *
+ * @param <R> the rules
+ * @param <O> what they forward
+ */
+public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, String, O> {
+  private final Function<ProcessorContext<String, O>, R> rulesOf;
+  private final BiConsumer<R, Record<K, V>> step;
+  private final Duration tick;
+  private final Consumer<R> onTick;
+  private R rules;
+
+  private RuleProcessor(
+      Function<ProcessorContext<String, O>, R> rulesOf,
+      BiConsumer<R, Record<K, V>> step,
+      Duration tick,
+      Consumer<R> onTick) {
+    this.rulesOf = rulesOf;
+    this.step = step;
+    this.tick = tick;
+    this.onTick = onTick;
+  }
+
+  /** An input that takes one step for each record. */
+  public static <R, K, V, O> ProcessorSupplier<K, V, String, O> of(
+      Function<ProcessorContext<String, O>, R> rulesOf, BiConsumer<R, Record<K, V>> step) {
+    return () -> new RuleProcessor<>(rulesOf, step, null, null);
+  }
+
+  /** An input that also keeps the wall clock for its sub-topology. */
+  public static <R, K, V, O> ProcessorSupplier<K, V, String, O> ticking(
+      Function<ProcessorContext<String, O>, R> rulesOf,
+      BiConsumer<R, Record<K, V>> step,
+      Duration tick,
+      Consumer<R> onTick) {
+    return () -> new RuleProcessor<>(rulesOf, step, tick, onTick);
+  }
+
+  @Override
+  public void init(ProcessorContext<String, O> context) {
+    super.init(context);
+    rules = rulesOf.apply(context);
+    if (tick != null) {
+      context.schedule(tick, PunctuationType.WALL_CLOCK_TIME, now -> onTick.accept(rules));
+    }
+  }
+
+  @Override
+  public void process(Record<K, V> record) {
+    step.accept(rules, record);
+  }
+}

@@ -1,0 +1,62 @@
+package io.lethe.topics;
+
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Sends events to the topics of the contract, each to the partition that the first part of its key
+ * decides. Thread-safe.
+ */
+public final class EventProducer implements AutoCloseable {
+  private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
+
+  private final Producer<byte[], byte[]> producer;
+
+  public EventProducer(KafkaSettings settings) {
+    this(
+        new KafkaProducer<>(
+            settings.producer(), new ByteArraySerializer(), new ByteArraySerializer()));
+  }
+
+  EventProducer(Producer<byte[], byte[]> producer) {
+    this.producer = producer;
+  }
+
+  /**
+   * Sends one event; a null value is a tombstone.
+   *
+   * @return completes when every in-sync replica has the record, or with the error
+   */
+  public <K, V> CompletableFuture<RecordMetadata> send(Topic<K, V> topic, K key, V value) {
+    int partition = topic.partition(key, producer.partitionsFor(topic.name()).size());
+    byte[] keyBytes = topic.keySerde().serializer().serialize(topic.name(), key);
+    byte[] valueBytes = topic.valueSerde().serializer().serialize(topic.name(), value);
+    CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
+    var unused =
+        producer.send(
+            new ProducerRecord<>(topic.name(), partition, keyBytes, valueBytes),
+            (metadata, error) -> {
+              if (error == null) {
+                sent.complete(metadata);
+              } else {
+                sent.completeExceptionally(error);
+              }
+            });
+    return sent;
+  }
+
+  /** Returns when everything sent before is stored or failed. */
+  public void flush() {
+    producer.flush();
+  }
+
+  @Override
+  public void close() {
+    producer.close(CLOSE_TIMEOUT);
+  }
+}

@@ -1,0 +1,206 @@
+package io.lethe.topics;
+
+import io.lethe.events.DatasetLineage;
+import io.lethe.events.DeletionRequest;
+import io.lethe.events.ErasureReceipt;
+import io.lethe.events.FisherChunk;
+import io.lethe.events.FisherKey;
+import io.lethe.events.JobOutcome;
+import io.lethe.events.JobProgress;
+import io.lethe.events.LineageKey;
+import io.lethe.events.ModelRegistered;
+import io.lethe.events.ModelVersion;
+import io.lethe.events.UnlearningJob;
+import io.lethe.schemas.serde.AvroSerde;
+import io.lethe.topics.Topic.Cleanup;
+import io.lethe.topics.Topic.KeyedBy;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.common.serialization.Serde;
+import org.apache.kafka.common.serialization.Serdes;
+
+/**
+ * The topics of the contract, typed. Creation, the topology, workers and commands take names and
+ * serdes from here and nowhere else.
+ */
+public final class Topics {
+  private static final int MIB = 1 << 20;
+  private static final Duration TWO_MONTHS = Duration.ofDays(62);
+  private static final Duration MONTH = Duration.ofDays(31);
+  private static final Duration DAY = Duration.ofDays(1);
+
+  private final Topic<String, ModelRegistered> models;
+  private final Topic<LineageKey, DatasetLineage> datasetLineage;
+  private final Topic<String, DeletionRequest> deletionRequests;
+  private final Topic<String, UnlearningJob> unlearningJobs;
+  private final Topic<String, JobProgress> jobProgress;
+  private final Topic<String, JobOutcome> jobOutcomes;
+  private final Topic<FisherKey, FisherChunk> fisherUpdates;
+  private final Topic<String, ModelVersion> modelVersions;
+  private final Topic<String, ErasureReceipt> erasureReceipts;
+  private final Topic<byte[], byte[]> deadLetters;
+
+  /**
+   * @param prefix put before each name, e.g. {@code lethe.}
+   * @param registry the {@code schema.registry.*} and serde settings
+   */
+  public Topics(String prefix, Map<String, ?> registry) {
+    Serde<String> id = Serdes.String();
+    models =
+        new Topic<>(
+            prefix + "models",
+            KeyedBy.MODEL,
+            k -> k,
+            Cleanup.COMPACT,
+            null,
+            MIB,
+            id,
+            AvroSerde.of(ModelRegistered.class, registry, false));
+    datasetLineage =
+        new Topic<>(
+            prefix + "dataset-lineage",
+            KeyedBy.SUBJECT,
+            LineageKey::getSubjectId,
+            Cleanup.COMPACT,
+            null,
+            8 * MIB,
+            AvroSerde.of(LineageKey.class, registry, true),
+            AvroSerde.of(DatasetLineage.class, registry, false));
+    deletionRequests =
+        new Topic<>(
+            prefix + "deletion-requests",
+            KeyedBy.SUBJECT,
+            k -> k,
+            Cleanup.DELETE,
+            TWO_MONTHS,
+            8 * MIB,
+            id,
+            AvroSerde.of(DeletionRequest.class, registry, false));
+    unlearningJobs =
+        new Topic<>(
+            prefix + "unlearning-jobs",
+            KeyedBy.MODEL,
+            k -> k,
+            Cleanup.DELETE,
+            MONTH,
+            16 * MIB,
+            id,
+            AvroSerde.of(UnlearningJob.class, registry, false));
+    jobProgress =
+        new Topic<>(
+            prefix + "job-progress",
+            KeyedBy.JOB,
+            k -> k,
+            Cleanup.DELETE,
+            DAY,
+            MIB,
+            id,
+            AvroSerde.of(JobProgress.class, registry, false));
+    jobOutcomes =
+        new Topic<>(
+            prefix + "job-outcomes",
+            KeyedBy.MODEL,
+            k -> k,
+            Cleanup.DELETE,
+            MONTH,
+            MIB,
+            id,
+            AvroSerde.of(JobOutcome.class, registry, false));
+    fisherUpdates =
+        new Topic<>(
+            prefix + "fisher-updates",
+            KeyedBy.MODEL,
+            FisherKey::getModelId,
+            Cleanup.DELETE,
+            MONTH,
+            MIB,
+            AvroSerde.of(FisherKey.class, registry, true),
+            AvroSerde.of(FisherChunk.class, registry, false));
+    modelVersions =
+        new Topic<>(
+            prefix + "model-versions",
+            KeyedBy.MODEL,
+            k -> k,
+            Cleanup.COMPACT,
+            null,
+            MIB,
+            id,
+            AvroSerde.of(ModelVersion.class, registry, false));
+    erasureReceipts =
+        new Topic<>(
+            prefix + "erasure-receipts",
+            KeyedBy.REQUEST,
+            k -> k,
+            Cleanup.COMPACT,
+            null,
+            MIB,
+            id,
+            AvroSerde.of(ErasureReceipt.class, registry, false));
+    deadLetters =
+        new Topic<>(
+            prefix + "dead-letters",
+            KeyedBy.SOURCE,
+            k -> "",
+            Cleanup.DELETE,
+            TWO_MONTHS,
+            16 * MIB,
+            Serdes.ByteArray(),
+            Serdes.ByteArray());
+  }
+
+  public Topic<String, ModelRegistered> models() {
+    return models;
+  }
+
+  public Topic<LineageKey, DatasetLineage> datasetLineage() {
+    return datasetLineage;
+  }
+
+  public Topic<String, DeletionRequest> deletionRequests() {
+    return deletionRequests;
+  }
+
+  public Topic<String, UnlearningJob> unlearningJobs() {
+    return unlearningJobs;
+  }
+
+  public Topic<String, JobProgress> jobProgress() {
+    return jobProgress;
+  }
+
+  public Topic<String, JobOutcome> jobOutcomes() {
+    return jobOutcomes;
+  }
+
+  public Topic<FisherKey, FisherChunk> fisherUpdates() {
+    return fisherUpdates;
+  }
+
+  public Topic<String, ModelVersion> modelVersions() {
+    return modelVersions;
+  }
+
+  public Topic<String, ErasureReceipt> erasureReceipts() {
+    return erasureReceipts;
+  }
+
+  public Topic<byte[], byte[]> deadLetters() {
+    return deadLetters;
+  }
+
+  /** Every topic, in the order of the contract. */
+  public List<Topic<?, ?>> all() {
+    return List.of(
+        models,
+        datasetLineage,
+        deletionRequests,
+        unlearningJobs,
+        jobProgress,
+        jobOutcomes,
+        fisherUpdates,
+        modelVersions,
+        erasureReceipts,
+        deadLetters);
+  }
+}

@@ -1,0 +1,24 @@
+package io.lethe.topology;
+
+import io.lethe.schemas.client.SchemaRegistryException;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.streams.errors.ErrorHandlerContext;
+import org.apache.kafka.streams.errors.LogAndContinueExceptionHandler;
+
+/**
+ * Sends what does not decode to the dead letters and goes on, but stops the thread when the schema
+ * registry is away: such a record is not broken, and it must not be skipped. The thread is replaced
+ * and reads the record again.
+ */
+public final class DeadLetterDeserializationHandler extends LogAndContinueExceptionHandler {
+  @Override
+  public Response handleError(
+      ErrorHandlerContext context, ConsumerRecord<byte[], byte[]> record, Exception exception) {
+    for (Throwable cause = exception; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SchemaRegistryException) {
+        return Response.fail();
+      }
+    }
+    return super.handleError(context, record, exception);
+  }
+}

@@ -1,0 +1,215 @@
+package io.lethe.topology;
+
+import io.lethe.batching.BatchingOutput;
+import io.lethe.batching.BatchingProcessors;
+import io.lethe.batching.BatchingSettings;
+import io.lethe.batching.BatchingStores;
+import io.lethe.events.ErasureReceipt;
+import io.lethe.events.ModelRegistered;
+import io.lethe.events.ModelVersion;
+import io.lethe.intake.IntakeOutput;
+import io.lethe.intake.IntakeProcessors;
+import io.lethe.intake.IntakeSettings;
+import io.lethe.intake.IntakeStores;
+import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.ErasureTask;
+import io.lethe.state.RequestEvent;
+import io.lethe.topics.Topic;
+import io.lethe.topics.Topics;
+import io.lethe.tracking.TrackingProcessors;
+import io.lethe.tracking.TrackingStores;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.apache.avro.specific.SpecificRecord;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.Named;
+import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.Repartitioned;
+import org.apache.kafka.streams.processor.StreamPartitioner;
+import org.apache.kafka.streams.state.StoreBuilder;
+
+/**
+ * The topology: intake by subject, batching by model, tracking by request, joined by internal
+ * topics (erasure tasks, the broadcast of models, events of requests).
+ *
+ * <p>Registered models reach intake by a topic that is broadcast to each partition rather than by a
+ * global table: a global table is updated outside of the transaction and has no processor, so a
+ * request that waits for a model could not be woken by it.
+ */
+public final class LetheTopology {
+  private static final String[] INTAKE_STORES = names(IntakeStores.builders());
+  private static final String[] BATCHING_STORES = names(BatchingStores.builders());
+  private static final String[] TRACKING_STORES = names(TrackingStores.builders());
+
+  private final Topics topics;
+  private final Map<String, Integer> partitions;
+  private final IntakeProcessors intake;
+  private final BatchingProcessors batching;
+  private final TrackingProcessors tracking;
+
+  /**
+   * @param partitions of the topics, by name
+   * @param versionAttestor signs versions, deterministically
+   * @param receiptAttestor signs receipts, deterministically
+   */
+  public LetheTopology(
+      Topics topics,
+      Map<String, Integer> partitions,
+      IntakeSettings intakeSettings,
+      BatchingSettings batchingSettings,
+      UnaryOperator<ModelVersion> versionAttestor,
+      UnaryOperator<ErasureReceipt> receiptAttestor) {
+    this.topics = topics;
+    this.partitions = Map.copyOf(partitions);
+    this.intake = new IntakeProcessors(intakeSettings);
+    this.batching = new BatchingProcessors(batchingSettings, versionAttestor);
+    this.tracking = new TrackingProcessors(receiptAttestor);
+  }
+
+  public Topology build() {
+    StreamsBuilder builder = new StreamsBuilder();
+    IntakeStores.builders().forEach(builder::addStateStore);
+    BatchingStores.builders().forEach(builder::addStateStore);
+    TrackingStores.builders().forEach(builder::addStateStore);
+
+    KStream<String, ModelRegistered> models = source(builder, topics.models(), "models");
+    KStream<String, IntakeOutput> fromIntake = intake(builder, models);
+    KStream<String, BatchingOutput> fromBatching = batching(builder, models, fromIntake);
+    tracking(
+        only(fromIntake, "intake-events-only", LetheTopology::event),
+        only(fromBatching, "batching-events-only", LetheTopology::event));
+    return builder.build();
+  }
+
+  private KStream<String, IntakeOutput> intake(
+      StreamsBuilder builder, KStream<String, ModelRegistered> models) {
+    KStream<String, ModelRegistered> everyModel =
+        models.repartition(
+            repartitioned("models-broadcast", ModelRegistered.class, topics.deletionRequests())
+                .withStreamPartitioner(toEveryPartition()));
+    return source(builder, topics.deletionRequests(), "deletion-requests")
+        .process(intake.requests(), Named.as("intake-requests"), INTAKE_STORES)
+        .merge(
+            source(builder, topics.datasetLineage(), "dataset-lineage")
+                .process(intake.lineage(), Named.as("intake-lineage"), INTAKE_STORES),
+            Named.as("intake-merge-lineage"))
+        .merge(
+            everyModel.process(intake.models(), Named.as("intake-models"), INTAKE_STORES),
+            Named.as("intake-merge-models"));
+  }
+
+  private KStream<String, BatchingOutput> batching(
+      StreamsBuilder builder,
+      KStream<String, ModelRegistered> models,
+      KStream<String, IntakeOutput> fromIntake) {
+    KStream<String, ErasureTask> tasks =
+        only(fromIntake, "intake-tasks-only", LetheTopology::task)
+            .repartition(repartitioned("erasure-tasks", ErasureTask.class, topics.models()));
+    KStream<String, BatchingOutput> outputs =
+        models
+            .process(batching.models(), Named.as("batching-models"), BATCHING_STORES)
+            .merge(
+                tasks.process(batching.tasks(), Named.as("batching-tasks"), BATCHING_STORES),
+                Named.as("batching-merge-tasks"))
+            .merge(
+                source(builder, topics.jobOutcomes(), "job-outcomes")
+                    .process(batching.outcomes(), Named.as("batching-outcomes"), BATCHING_STORES),
+                Named.as("batching-merge-outcomes"))
+            .merge(
+                source(builder, topics.fisherUpdates(), "fisher-updates")
+                    .process(
+                        batching.fisherUpdates(), Named.as("batching-fisher"), BATCHING_STORES),
+                Named.as("batching-merge-fisher"));
+    only(outputs, "batching-jobs-only", LetheTopology::job)
+        .to(topics.unlearningJobs().name(), produced(topics.unlearningJobs(), "unlearning-jobs"));
+    only(outputs, "batching-versions-only", LetheTopology::version)
+        .to(topics.modelVersions().name(), produced(topics.modelVersions(), "model-versions"));
+    return outputs;
+  }
+
+  private void tracking(
+      KStream<String, RequestEvent> fromIntake, KStream<String, RequestEvent> fromBatching) {
+    // Two topics, not one merged stream: a common node would make one sub-topology of all three.
+    tracked(fromIntake, "intake-events")
+        .merge(tracked(fromBatching, "batching-events"), Named.as("tracking-merge"))
+        .to(
+            topics.erasureReceipts().name(),
+            produced(topics.erasureReceipts(), "erasure-receipts"));
+  }
+
+  private KStream<String, ErasureReceipt> tracked(
+      KStream<String, RequestEvent> events, String name) {
+    return events
+        .repartition(repartitioned(name, RequestEvent.class, topics.erasureReceipts()))
+        .process(tracking.events(), Named.as("tracking-" + name), TRACKING_STORES);
+  }
+
+  private static Optional<ErasureTask> task(IntakeOutput output) {
+    return output instanceof IntakeOutput.Task task ? Optional.of(task.task()) : Optional.empty();
+  }
+
+  private static Optional<RequestEvent> event(IntakeOutput output) {
+    return output instanceof IntakeOutput.Event event
+        ? Optional.of(event.event())
+        : Optional.empty();
+  }
+
+  private static Optional<io.lethe.events.UnlearningJob> job(BatchingOutput output) {
+    return output instanceof BatchingOutput.Job job ? Optional.of(job.job()) : Optional.empty();
+  }
+
+  private static Optional<ModelVersion> version(BatchingOutput output) {
+    return output instanceof BatchingOutput.Version version
+        ? Optional.of(version.version())
+        : Optional.empty();
+  }
+
+  private static Optional<RequestEvent> event(BatchingOutput output) {
+    return output instanceof BatchingOutput.Event event
+        ? Optional.of(event.event())
+        : Optional.empty();
+  }
+
+  private static <O, V> KStream<String, V> only(
+      KStream<String, O> outputs, String name, Function<O, Optional<V>> kind) {
+    return outputs.flatMapValues(output -> kind.apply(output).stream().toList(), Named.as(name));
+  }
+
+  private static <K, V> KStream<K, V> source(
+      StreamsBuilder builder, Topic<K, V> topic, String name) {
+    return builder.stream(
+        topic.name(),
+        Consumed.with(topic.keySerde(), topic.valueSerde()).withName(name + "-source"));
+  }
+
+  private static <K, V> Produced<K, V> produced(Topic<K, V> topic, String name) {
+    return Produced.with(topic.keySerde(), topic.valueSerde()).withName(name + "-sink");
+  }
+
+  /** An internal topic with as many partitions as the topic that it meets. */
+  private <V extends SpecificRecord> Repartitioned<String, V> repartitioned(
+      String name, Class<V> type, Topic<?, ?> partitionedLike) {
+    return Repartitioned.<String, V>as(name)
+        .withKeySerde(Serdes.String())
+        .withValueSerde(StateSerde.of(type))
+        .withNumberOfPartitions(partitions.get(partitionedLike.name()));
+  }
+
+  private static <V> StreamPartitioner<String, V> toEveryPartition() {
+    return (topic, key, value, count) ->
+        Optional.of(IntStream.range(0, count).boxed().collect(Collectors.toSet()));
+  }
+
+  private static String[] names(List<StoreBuilder<?>> stores) {
+    return stores.stream().map(StoreBuilder::name).toArray(String[]::new);
+  }
+}

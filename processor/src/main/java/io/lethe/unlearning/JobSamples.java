@@ -1,0 +1,63 @@
+package io.lethe.unlearning;
+
+import io.lethe.dataset.SampleDataset;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.IntPredicate;
+
+/**
+ * Which samples a job repairs with and is measured on: seeded, so that whatever is measured for the
+ * same forget set is measured on the same samples.
+ */
+public final class JobSamples {
+  /** Samples per set that are measured at most, but for the forget set, which is measured whole. */
+  static final int EVALUATION_SAMPLES = 2_000;
+
+  private final int[] repairPool;
+  private final Evaluator evaluator;
+
+  /**
+   * @param dataset the training dataset
+   * @param holdout samples that the model never saw; without it a seeded tenth of the retained
+   *     samples serves, which repair then leaves alone
+   * @param forget positions in {@code dataset}
+   * @throws UnlearningException when too few samples are retained
+   */
+  public JobSamples(
+      SampleDataset dataset, Optional<SampleDataset> holdout, int[] forget, long seed) {
+    int[] retained = Sampling.complement(dataset.size(), forget);
+    int[] holdoutPool;
+    if (holdout.isPresent()) {
+      repairPool = retained;
+      holdoutPool = Sampling.complement(holdout.get().size());
+    } else {
+      repairPool = filter(retained, index -> !Sampling.isStandInHoldout(index, seed));
+      holdoutPool = filter(retained, index -> Sampling.isStandInHoldout(index, seed));
+    }
+    if (repairPool.length == 0 || holdoutPool.length == 0) {
+      throw new UnlearningException(
+          "%d retained samples are too few to repair and measure on".formatted(retained.length));
+    }
+    evaluator =
+        new Evaluator(
+            dataset,
+            forget,
+            Sampling.choose(repairPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.RETAIN)),
+            holdout.orElse(dataset),
+            Sampling.choose(holdoutPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.HOLDOUT)));
+  }
+
+  /** Retained samples that a repair may train on. */
+  int[] repairPool() {
+    return repairPool.clone();
+  }
+
+  /** Measures a model on these samples. */
+  public Evaluator evaluator() {
+    return evaluator;
+  }
+
+  private static int[] filter(int[] pool, IntPredicate wanted) {
+    return Arrays.stream(pool).filter(wanted).toArray();
+  }
+}

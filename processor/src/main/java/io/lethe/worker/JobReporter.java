@@ -1,0 +1,107 @@
+package io.lethe.worker;
+
+import io.lethe.events.FisherChunk;
+import io.lethe.events.FisherCommit;
+import io.lethe.events.FisherKey;
+import io.lethe.events.JobProgress;
+import io.lethe.events.JobStage;
+import io.lethe.events.UnlearningJob;
+import io.lethe.fisher.FisherChunks;
+import io.lethe.topics.EventProducer;
+import io.lethe.topics.Topics;
+import java.nio.ByteBuffer;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/** Tells the topics what a job does and what became of it. */
+final class JobReporter {
+  private final EventProducer producer;
+  private final Topics topics;
+  private final String workerId;
+  private final Clock clock;
+
+  JobReporter(EventProducer producer, Topics topics, String workerId, Clock clock) {
+    this.producer = producer;
+    this.topics = topics;
+    this.workerId = workerId;
+    this.clock = clock;
+  }
+
+  /** Says where a job is. A lost sign of life does no harm. */
+  void progress(UnlearningJob job, JobStage stage, double fraction, Double samplesPerSecond) {
+    var unused =
+        producer.send(
+            topics.jobProgress(),
+            job.getJobId().toString(),
+            JobProgress.newBuilder()
+                .setJobId(job.getJobId())
+                .setModelId(job.getModelId())
+                .setAttempt(job.getAttempt())
+                .setStage(stage)
+                .setFraction(fraction)
+                .setSamplesPerSecond(samplesPerSecond)
+                .setWorker(workerId)
+                .setAt(clock.instant())
+                .build());
+  }
+
+  /**
+   * Sends the Fisher update, then the outcome; returns when the broker has both.
+   *
+   * @throws java.util.concurrent.CompletionException when it does not take one of them
+   */
+  void result(UnlearningJob job, JobResult result) {
+    result.update().ifPresent(update -> send(job, update));
+    CompletableFuture<?> sent =
+        producer.send(topics.jobOutcomes(), job.getModelId(), result.outcome());
+    producer.flush();
+    sent.join();
+  }
+
+  private void send(UnlearningJob job, JobResult.Update update) {
+    List<CompletableFuture<?>> sent = new ArrayList<>();
+    FisherChunks.split(
+        update.sums(),
+        chunk ->
+            sent.add(
+                send(
+                    record(job, update)
+                        .setTensor(chunk.tensor())
+                        .setChunk(chunk.index())
+                        .setData(ByteBuffer.wrap(chunk.data()))
+                        .setCrc32c(FisherChunks.crc32c(chunk.data()))
+                        .build())));
+    FisherCommit commit =
+        new FisherCommit(FisherChunks.layout(update.sums()), sent.size(), update.sums().samples());
+    producer.flush();
+    sent.forEach(CompletableFuture::join);
+    // Only when every chunk is stored: the commit marker is the last record of its update.
+    CompletableFuture<?> committed =
+        send(
+            record(job, update)
+                .setTensor("")
+                .setChunk(0)
+                .setData(ByteBuffer.allocate(0))
+                .setCrc32c(0)
+                .setCommit(commit)
+                .build());
+    producer.flush();
+    committed.join();
+  }
+
+  private CompletableFuture<?> send(FisherChunk chunk) {
+    FisherKey key =
+        new FisherKey(chunk.getModelId(), chunk.getAnchorId(), chunk.getTensor(), chunk.getChunk());
+    return producer.send(topics.fisherUpdates(), key, chunk);
+  }
+
+  private static FisherChunk.Builder record(UnlearningJob job, JobResult.Update update) {
+    return FisherChunk.newBuilder()
+        .setJobId(job.getJobId())
+        .setModelId(job.getModelId())
+        .setAnchorId(job.getAnchorId())
+        .setKind(update.kind());
+  }
+}

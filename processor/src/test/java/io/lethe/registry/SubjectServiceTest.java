@@ -1,0 +1,300 @@
+package io.lethe.registry;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lethe.schemas.client.RegistryError;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.Consumer;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class SubjectServiceTest {
+  private static final String A = record("{\"name\":\"a\",\"type\":\"int\"}");
+  private static final String A_B_OPTIONAL =
+      record("{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"int\",\"default\":1}");
+  private static final String A_B =
+      record("{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"int\"}");
+  private static final String B = record("{\"name\":\"b\",\"type\":\"int\"}");
+  private static final String NOTHING = record("");
+
+  private final MemoryLog log = new MemoryLog();
+  private final SubjectService service = new SubjectService(log);
+
+  @Test
+  void oneSchemaHasOneIdInAllSubjects() {
+    assertThat(service.register("s", A)).isEqualTo(1);
+    assertThat(service.register("s", A)).isEqualTo(1);
+    assertThat(service.register("t", A)).isEqualTo(1);
+    assertThat(service.register("s", A_B_OPTIONAL)).isEqualTo(2);
+    assertThat(service.existing("s", false))
+        .extracting(LogRecord.Version::version)
+        .containsExactly(1, 2);
+    assertThat(log.records).hasSize(3);
+  }
+
+  @Test
+  void whitespaceMakesNoNewSchemaButADocDoes() {
+    // Given
+    int id = service.register("s", A);
+
+    // When
+    int spaced = service.register("s", A.replace(",", " ,\n "));
+    int documented =
+        service.register(
+            "s", A.replace("\"type\":\"record\"", "\"type\":\"record\",\"doc\":\"d\""));
+
+    // Then
+    assertThat(spaced).isEqualTo(id);
+    assertThat(documented).isEqualTo(id + 1);
+  }
+
+  @Test
+  void concurrentRegistrationsOfOneSchemaGetOneId() throws Exception {
+    // Given
+    ExecutorService threads = Executors.newFixedThreadPool(8);
+    List<Callable<Integer>> calls = new ArrayList<>();
+    for (int i = 0; i < 200; i++) {
+      String subject = "s" + i % 3;
+      calls.add(() -> service.register(subject, A));
+    }
+
+    // When
+    Set<Integer> ids = new HashSet<>();
+    for (Future<Integer> id : threads.invokeAll(calls)) {
+      ids.add(id.get());
+    }
+    threads.shutdown();
+
+    // Then
+    assertThat(ids).containsExactly(1);
+    assertThat(log.records).hasSize(3);
+  }
+
+  /**
+   * Registers the second (and third) schema after the first and says whether the last was admitted.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "BACKWARD, a, ab-optional, true",
+    "BACKWARD, a, ab, false",
+    "BACKWARD, ab, a, true",
+    "FORWARD, a, ab, true",
+    "FORWARD, ab, a, false",
+    "FORWARD, ab-optional, a, true",
+    "FULL, a, ab-optional, true",
+    "FULL, a, ab, false",
+    "FULL, ab, a, false",
+    "NONE, a, b, true",
+    "BACKWARD, a nothing, b, false",
+  })
+  void holdsTheSubjectsLevel(String level, String earlier, String next, boolean admitted) {
+    // Given
+    service.setLevel("s", "NONE");
+    for (String name : earlier.split(" ")) {
+      service.register("s", schema(name));
+    }
+    service.setLevel("s", level);
+
+    // When, Then
+    assertThat(service.problems("s", null, schema(next)).isEmpty()).isEqualTo(admitted);
+    if (admitted) {
+      assertThat(service.register("s", schema(next))).isPositive();
+    } else {
+      refused(RegistryError.INCOMPATIBLE_SCHEMA, () -> service.register("s", schema(next)));
+    }
+  }
+
+  @Test
+  void transitiveLevelsLookAtAllVersionsAndOthersAtTheLatest() {
+    // Given: c was a string once, then absent
+    String string = record("{\"name\":\"c\",\"type\":\"string\",\"default\":\"\"}");
+    String number = record("{\"name\":\"c\",\"type\":\"int\",\"default\":0}");
+    service.register("s", string);
+    service.register("s", NOTHING);
+
+    // When, Then
+    service.setLevel("s", "BACKWARD_TRANSITIVE");
+    assertThat(service.problems("s", null, number))
+        .singleElement()
+        .asString()
+        .contains("TYPE_MISMATCH", "/fields/0/type", "cannot read the old");
+    service.setLevel("s", "FORWARD_TRANSITIVE");
+    assertThat(service.problems("s", null, number)).isNotEmpty();
+    service.setLevel("s", "FULL");
+    assertThat(service.problems("s", null, number)).isEmpty();
+    assertThat(service.problems("s", "1", number)).isNotEmpty();
+  }
+
+  @Test
+  void theDefaultIsBackwardAndASubjectsOwnLevelGoesFirst() {
+    assertThat(service.levelOf("s").name()).isEqualTo("BACKWARD");
+    service.setLevel(null, "forward");
+    assertThat(service.levelOf("s").name()).isEqualTo("FORWARD");
+    service.setLevel("s", "FULL_TRANSITIVE");
+    assertThat(service.levelOf("s").name()).isEqualTo("FULL_TRANSITIVE");
+    assertThat(service.removeLevel("s").name()).isEqualTo("FULL_TRANSITIVE");
+    assertThat(service.levelOf("s").name()).isEqualTo("FORWARD");
+    refused(RegistryError.COMPATIBILITY_NOT_CONFIGURED, () -> service.removeLevel("s"));
+    refused(RegistryError.INVALID_COMPATIBILITY_LEVEL, () -> service.setLevel("s", "SIDEWARDS"));
+  }
+
+  @Test
+  void deletesSoftlyThenForGood() {
+    // Given
+    service.register("s", A);
+    service.register("s", A_B_OPTIONAL);
+
+    // When, Then: one version
+    refused(RegistryError.VERSION_NOT_SOFT_DELETED, () -> service.deleteVersion("s", "1", true));
+    assertThat(service.deleteVersion("s", "1", false)).isEqualTo(1);
+    refused(RegistryError.VERSION_SOFT_DELETED, () -> service.deleteVersion("s", "1", false));
+    refused(RegistryError.VERSION_NOT_FOUND, () -> service.version("s", "1", false));
+    assertThat(service.version("s", "1", true).deleted()).isTrue();
+    assertThat(service.schema(1)).isEqualTo(A);
+    assertThat(service.deleteVersion("s", "1", true)).isEqualTo(1);
+    refused(RegistryError.SCHEMA_NOT_FOUND, () -> service.schema(1));
+
+    // When, Then: the subject
+    refused(RegistryError.SUBJECT_NOT_SOFT_DELETED, () -> service.deleteSubject("s", true));
+    assertThat(service.deleteSubject("s", false)).containsExactly(2);
+    refused(RegistryError.SUBJECT_SOFT_DELETED, () -> service.deleteSubject("s", false));
+    refused(RegistryError.SUBJECT_NOT_FOUND, () -> service.existing("s", false));
+    assertThat(service.subjects(true)).containsExactly("s");
+    assertThat(service.deleteSubject("s", true)).containsExactly(2);
+    assertThat(service.subjects(true)).isEmpty();
+  }
+
+  @Test
+  void aDeletedSubjectStartsAfterItsLastVersionAndIdsAreNotReused() {
+    // Given
+    service.register("s", A);
+    service.register("s", A_B_OPTIONAL);
+    service.deleteSubject("s", false);
+
+    // When: what was incompatible is admitted, since nothing is left to be compatible with
+    int id = service.register("s", B);
+
+    // Then
+    assertThat(id).isEqualTo(3);
+    assertThat(service.version("s", "latest", false).version()).isEqualTo(3);
+    assertThat(service.register("t", A)).isEqualTo(1);
+  }
+
+  @Test
+  void readOnlyMeansReadOnly() {
+    service.register("s", A);
+    service.setMode("s", "READONLY");
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.register("s", A_B_OPTIONAL));
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.deleteSubject("s", false));
+    assertThat(service.register("t", B)).isEqualTo(2);
+    service.removeMode("s");
+    service.setMode(null, "READONLY_OVERRIDE");
+    service.setMode("s", "READWRITE");
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.register("s", A_B_OPTIONAL));
+    refused(RegistryError.INVALID_MODE, () -> service.setMode(null, "IMPORT"));
+    refused(RegistryError.MODE_NOT_CONFIGURED, () -> service.ownMode("t"));
+  }
+
+  @Test
+  void refusesWhatIsNoSchemaSubjectOrVersion() {
+    service.register("s", A);
+    refused(RegistryError.INVALID_SCHEMA, () -> service.register("s", "{"));
+    refused(RegistryError.INVALID_SCHEMA, () -> service.register("s", ""));
+    refused(RegistryError.INVALID_SCHEMA, () -> service.register("s", "[".repeat(100_000)));
+    refused(RegistryError.INVALID_SUBJECT, () -> service.register(" ", A));
+    refused(RegistryError.INVALID_SUBJECT, () -> service.register("a\nb", A));
+    refused(RegistryError.INVALID_VERSION, () -> service.version("s", "0", false));
+    refused(RegistryError.INVALID_VERSION, () -> service.version("s", "first", false));
+    refused(RegistryError.VERSION_NOT_FOUND, () -> service.version("s", "2", false));
+    refused(RegistryError.SUBJECT_NOT_FOUND, () -> service.lookUp("t", A, false));
+    refused(RegistryError.SCHEMA_NOT_FOUND, () -> service.lookUp("s", B, false));
+  }
+
+  @Test
+  void aReplayGivesTheSameState() {
+    // Given
+    service.register("s", A);
+    service.register("s", A_B_OPTIONAL);
+    service.register("t", B);
+    service.deleteSubject("s", false);
+    service.register("s", NOTHING);
+    service.setLevel("t", "FULL");
+    service.setMode("t", "READONLY");
+
+    // When
+    SubjectService replayed = new SubjectService(log);
+
+    // Then
+    assertThat(replayed.existing("s", true)).isEqualTo(service.existing("s", true));
+    assertThat(replayed.existing("t", true)).isEqualTo(service.existing("t", true));
+    assertThat(replayed.ownLevel("t").name()).isEqualTo("FULL");
+    assertThat(replayed.ownMode("t")).isEqualTo(Mode.READONLY);
+    assertThat(replayed.register("u", A_B)).isEqualTo(service.register("v", record("\n")) + 1);
+  }
+
+  @Test
+  void anAppendThatFailedAfterItWasWrittenIsFoundAgain() {
+    // Given
+    log.failAfterWrite = true;
+    refused(RegistryError.TIMEOUT, () -> service.register("s", A));
+    log.failAfterWrite = false;
+
+    // When
+    int id = service.register("s", A);
+
+    // Then
+    assertThat(id).isEqualTo(1);
+    assertThat(log.records).hasSize(1);
+  }
+
+  private static void refused(RegistryError error, ThrowingCallable call) {
+    assertThatThrownBy(call)
+        .isInstanceOfSatisfying(
+            RegistryRefusal.class, e -> assertThat(e.code()).isEqualTo(error.code()));
+  }
+
+  private static String schema(String name) {
+    return switch (name) {
+      case "a" -> A;
+      case "b" -> B;
+      case "ab" -> A_B;
+      case "ab-optional" -> A_B_OPTIONAL;
+      default -> NOTHING;
+    };
+  }
+
+  private static String record(String fields) {
+    return "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" + fields + "]}";
+  }
+
+  private static final class MemoryLog implements SchemaLog {
+    final List<LogRecord> records = new ArrayList<>();
+    boolean failAfterWrite;
+
+    @Override
+    public void replay(Consumer<LogRecord> reader) {
+      records.forEach(reader);
+    }
+
+    @Override
+    public void append(LogRecord record) {
+      records.add(record);
+      if (failAfterWrite) {
+        throw new RegistryRefusal(RegistryError.TIMEOUT, "no answer");
+      }
+    }
+
+    @Override
+    public void close() {}
+  }
+}

@@ -1,0 +1,324 @@
+package io.lethe.topology;
+
+import io.lethe.attestation.Attestor;
+import io.lethe.attestation.SigningKey;
+import io.lethe.batching.BatchingSettings;
+import io.lethe.batching.BatchingStores;
+import io.lethe.events.DatasetLineage;
+import io.lethe.events.DeepCleanParameters;
+import io.lethe.events.DeletionRequest;
+import io.lethe.events.ErasureReceipt;
+import io.lethe.events.Evaluation;
+import io.lethe.events.FisherChunk;
+import io.lethe.events.FisherCommit;
+import io.lethe.events.FisherKey;
+import io.lethe.events.FisherUpdateKind;
+import io.lethe.events.GateThresholds;
+import io.lethe.events.JobOutcome;
+import io.lethe.events.LineageKey;
+import io.lethe.events.ModelFormat;
+import io.lethe.events.ModelRegistered;
+import io.lethe.events.ModelVersion;
+import io.lethe.events.Regulation;
+import io.lethe.events.Selector;
+import io.lethe.events.SelectorKind;
+import io.lethe.events.SetMetrics;
+import io.lethe.events.UnlearningJob;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherChunks;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.fisher.FisherReader;
+import io.lethe.fisher.FisherSums;
+import io.lethe.intake.IntakeSettings;
+import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.ModelState;
+import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestState;
+import io.lethe.topics.Topic;
+import io.lethe.topics.Topics;
+import io.lethe.tracking.TrackingStores;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import java.util.UUID;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.KeyValue;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.TopologyTestDriver;
+import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
+
+/** The topology on a test driver, with a worker that a test plays by hand. */
+final class TopologyFixture implements AutoCloseable {
+  static final Instant START = Instant.parse("2026-01-31T12:00:00Z");
+  static final String SHA = "a".repeat(64);
+  static final Duration GRACE = Duration.ofMinutes(10);
+
+  final Topics topics = new Topics("lethe.", Map.of("schema.registry.url", "mock://topology"));
+  final TopologyTestDriver driver;
+  private Instant now = START;
+
+  TopologyFixture(Path directory) {
+    Properties config = new Properties();
+    config.put(StreamsConfig.APPLICATION_ID_CONFIG, "lethe-test");
+    config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, "unused:1");
+    config.put(StreamsConfig.STATE_DIR_CONFIG, directory.toString());
+    config.put(
+        StreamsConfig.DESERIALIZATION_EXCEPTION_HANDLER_CLASS_CONFIG,
+        DeadLetterDeserializationHandler.class);
+    config.put(
+        StreamsConfig.PROCESSING_EXCEPTION_HANDLER_CLASS_CONFIG,
+        LogAndContinueProcessingExceptionHandler.class);
+    config.put(
+        StreamsConfig.ERRORS_DEAD_LETTER_QUEUE_TOPIC_NAME_CONFIG, topics.deadLetters().name());
+    config.put(StreamsConfig.ENSURE_EXPLICIT_INTERNAL_RESOURCE_NAMING_CONFIG, "true");
+    driver = new TopologyTestDriver(topology(topics, directory), config, START);
+  }
+
+  static Topology topology(Topics topics, Path directory) {
+    Attestor attestor = new Attestor(SigningKey.loadOrCreate(directory.resolve("key.pem")));
+    Map<String, Integer> partitions = new HashMap<>();
+    topics.all().forEach(topic -> partitions.put(topic.name(), 1));
+    return new LetheTopology(
+            topics,
+            partitions,
+            new IntakeSettings(GRACE, Duration.ofSeconds(1)),
+            new BatchingSettings(
+                Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofHours(1), 1_000),
+            attestor::attest,
+            attestor::attest)
+        .build();
+  }
+
+  void advance(Duration duration) {
+    now = now.plus(duration);
+    driver.advanceWallClockTime(duration);
+  }
+
+  <K, V> void send(Topic<K, V> topic, K key, V value) {
+    driver
+        .createInputTopic(
+            topic.name(), topic.keySerde().serializer(), topic.valueSerde().serializer())
+        .pipeInput(key, value, now);
+  }
+
+  <K, V> List<KeyValue<K, V>> read(Topic<K, V> topic) {
+    return driver
+        .createOutputTopic(
+            topic.name(), topic.keySerde().deserializer(), topic.valueSerde().deserializer())
+        .readKeyValuesToList();
+  }
+
+  void register(String modelId, String datasetId, UnlearningPolicy policy) {
+    send(
+        topics.models(),
+        modelId,
+        ModelRegistered.newBuilder()
+            .setModelId(modelId)
+            .setFormat(ModelFormat.DJL)
+            .setArtifactUri("file:/models/" + modelId)
+            .setArtifactSha256(SHA)
+            .setDatasetId(datasetId)
+            .setDatasetUri("synthetic:digits")
+            .setPolicy(policy)
+            .setRegisteredAt(now)
+            .build());
+  }
+
+  /** Registers a model and plays its ANCHOR job. */
+  void registerAnchored(String modelId, String datasetId, UnlearningPolicy policy) {
+    register(modelId, datasetId, policy);
+    UnlearningJob job = onlyJob();
+    snapshot(job, diagonal(100, 10f, 20f, 30f));
+    outcome(job, Verdict.RELEASE);
+  }
+
+  static UnlearningPolicy policy(int maxRequests, Duration maxAge) {
+    return UnlearningPolicy.newBuilder()
+        .setMaxRequests(maxRequests)
+        .setMaxAgeMillis(maxAge.toMillis())
+        .setDeepclean(DeepCleanParameters.newBuilder().setQuantile(0.1).build())
+        .setGate(GateThresholds.newBuilder().build())
+        .setMaxAttempts(2)
+        .build();
+  }
+
+  void lineage(String subjectId, String datasetId, String... samples) {
+    send(
+        topics.datasetLineage(),
+        new LineageKey(subjectId, datasetId),
+        new DatasetLineage(subjectId, datasetId, List.of(samples), now));
+  }
+
+  UUID request(String subjectId) {
+    UUID id =
+        UUID.nameUUIDFromBytes((subjectId + now).getBytes(java.nio.charset.StandardCharsets.UTF_8));
+    request(id, subjectId);
+    return id;
+  }
+
+  void request(UUID requestId, String subjectId) {
+    send(
+        topics.deletionRequests(),
+        subjectId,
+        DeletionRequest.newBuilder()
+            .setRequestId(requestId)
+            .setSelector(
+                Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId(subjectId).build())
+            .setRegulation(Regulation.GDPR)
+            .setReceivedAt(now)
+            .build());
+  }
+
+  /** Puts a record on one of the internal topics between the sub-topologies. */
+  void requestEvent(String repartition, RequestEvent event) {
+    driver
+        .createInputTopic(
+            "lethe-test-" + repartition + "-repartition",
+            Serdes.String().serializer(),
+            StateSerde.of(RequestEvent.class).serializer())
+        .pipeInput(event.getRequestId().toString(), event, now);
+  }
+
+  List<UnlearningJob> jobs() {
+    return read(topics.unlearningJobs()).stream().map(entry -> entry.value).toList();
+  }
+
+  UnlearningJob onlyJob() {
+    List<UnlearningJob> jobs = jobs();
+    if (jobs.size() != 1) {
+      throw new AssertionError("one job expected, got " + jobs.size());
+    }
+    return jobs.get(0);
+  }
+
+  List<ModelVersion> versions() {
+    return read(topics.modelVersions()).stream().map(entry -> entry.value).toList();
+  }
+
+  List<ErasureReceipt> receipts() {
+    return read(topics.erasureReceipts()).stream().map(entry -> entry.value).toList();
+  }
+
+  int deadLetters() {
+    return read(topics.deadLetters()).size();
+  }
+
+  /** Plays a whole UNLEARN job. */
+  void unlearned(UnlearningJob job) {
+    subtract(job, diagonal(job.getSampleIds().size(), 1f, 2f, 3f));
+    outcome(job, Verdict.RELEASE);
+  }
+
+  void outcome(UnlearningJob job, Verdict verdict) {
+    Evaluation evaluation =
+        new Evaluation(
+            new SetMetrics(0.5, 1.0, 10),
+            new SetMetrics(0.9, 0.1, 10),
+            new SetMetrics(0.8, 0.2, 10),
+            0.5);
+    send(
+        topics.jobOutcomes(),
+        job.getModelId(),
+        JobOutcome.newBuilder()
+            .setJobId(job.getJobId())
+            .setKind(job.getKind())
+            .setModelId(job.getModelId())
+            .setAttempt(job.getAttempt())
+            .setVerdict(verdict)
+            .setFisherSamples(job.getSampleIds().size())
+            .setArtifactUri("file:/models/next")
+            .setArtifactSha256("b".repeat(64))
+            .setMethod("deepclean")
+            .setSelectedFraction(0.1)
+            .setBefore(evaluation)
+            .setAfter(evaluation)
+            .setWorker("test")
+            .setFinishedAt(now)
+            .build());
+  }
+
+  static FisherDiagonal diagonal(long samples, float... values) {
+    return new FisherDiagonal(
+        List.of(new FisherDiagonal.Tensor("weight", List.of((long) values.length), values)),
+        samples);
+  }
+
+  void snapshot(UnlearningJob job, FisherDiagonal diagonal) {
+    update(job, FisherUpdateKind.SNAPSHOT, diagonal).forEach(this::fisher);
+  }
+
+  void subtract(UnlearningJob job, FisherDiagonal diagonal) {
+    update(job, FisherUpdateKind.SUBTRACT, diagonal).forEach(this::fisher);
+  }
+
+  void fisher(FisherChunk chunk) {
+    send(
+        topics.fisherUpdates(),
+        new FisherKey(chunk.getModelId(), chunk.getAnchorId(), chunk.getTensor(), chunk.getChunk()),
+        chunk);
+  }
+
+  /** The records of an update, the commit marker last. */
+  static List<FisherChunk> update(
+      UnlearningJob job, FisherUpdateKind kind, FisherDiagonal diagonal) {
+    List<FisherChunk> records = new ArrayList<>();
+    FisherChunks.split(
+        diagonal,
+        chunk ->
+            records.add(
+                chunk(job, kind)
+                    .setTensor(chunk.tensor())
+                    .setChunk(chunk.index())
+                    .setData(ByteBuffer.wrap(chunk.data()))
+                    .setCrc32c(FisherChunks.crc32c(chunk.data()))
+                    .build()));
+    records.add(
+        chunk(job, kind)
+            .setCommit(
+                new FisherCommit(FisherChunks.layout(diagonal), records.size(), diagonal.samples()))
+            .build());
+    return records;
+  }
+
+  private static FisherChunk.Builder chunk(UnlearningJob job, FisherUpdateKind kind) {
+    return FisherChunk.newBuilder()
+        .setJobId(job.getJobId())
+        .setModelId(job.getModelId())
+        .setAnchorId(job.getAnchorId())
+        .setKind(kind)
+        .setTensor("")
+        .setChunk(0)
+        .setData(ByteBuffer.allocate(0))
+        .setCrc32c(0);
+  }
+
+  ModelState model(String modelId) {
+    return driver.<String, ModelState>getKeyValueStore(BatchingStores.MODELS_STORE).get(modelId);
+  }
+
+  RequestState requestState(UUID requestId) {
+    return driver
+        .<String, RequestState>getKeyValueStore(TrackingStores.REQUESTS_STORE)
+        .get(requestId.toString());
+  }
+
+  Optional<FisherSums> sums(String modelId) {
+    return new FisherReader(driver.<Bytes, byte[]>getKeyValueStore(BatchingStores.FISHER_STORE))
+        .sums(modelId, SHA);
+  }
+
+  @Override
+  public void close() {
+    driver.close();
+  }
+}

@@ -1,0 +1,239 @@
+package io.lethe.json;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.events.DatasetLineage;
+import io.lethe.events.DeletionRequest;
+import io.lethe.events.ErasureReceipt;
+import io.lethe.events.FisherChunk;
+import io.lethe.events.JobOutcome;
+import io.lethe.events.JobProgress;
+import io.lethe.events.ModelRegistered;
+import io.lethe.events.ModelVersion;
+import io.lethe.events.Regulation;
+import io.lethe.events.Selector;
+import io.lethe.events.SelectorKind;
+import io.lethe.events.SetMetrics;
+import io.lethe.events.UnlearningJob;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.time.Instant;
+import java.util.Base64;
+import java.util.Random;
+import java.util.UUID;
+import org.apache.avro.LogicalTypes;
+import org.apache.avro.Schema;
+import org.apache.avro.io.BinaryEncoder;
+import org.apache.avro.io.DecoderFactory;
+import org.apache.avro.io.EncoderFactory;
+import org.apache.avro.specific.SpecificData;
+import org.apache.avro.specific.SpecificDatumReader;
+import org.apache.avro.specific.SpecificDatumWriter;
+import org.apache.avro.specific.SpecificRecord;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class JsonRecordsTest {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static final UUID ID = UUID.fromString("6f1e7a55-0000-4000-8000-00000000002a");
+
+  @Test
+  void writesPlainValues() {
+    // Given
+    DeletionRequest request =
+        DeletionRequest.newBuilder()
+            .setRequestId(ID)
+            .setSelector(
+                Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId("s").build())
+            .setRegulation(Regulation.GDPR)
+            .setReceivedAt(Instant.parse("2026-01-31T12:00:00.123456789Z"))
+            .build();
+
+    // When
+    JsonNode json = JsonRecords.toJson(request);
+
+    // Then
+    assertThat(json.toString())
+        .isEqualTo(
+            """
+            {"requestId":"6f1e7a55-0000-4000-8000-00000000002a",\
+            "selector":{"kind":"SUBJECT","subjectId":"s","sampleIds":[]},\
+            "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z"}""");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      classes = {
+        DatasetLineage.class,
+        DeletionRequest.class,
+        ErasureReceipt.class,
+        FisherChunk.class,
+        JobOutcome.class,
+        JobProgress.class,
+        ModelRegistered.class,
+        ModelVersion.class,
+        UnlearningJob.class
+      })
+  void everyEventComesBackFromJsonAndFromAvro(Class<? extends SpecificRecord> type)
+      throws IOException {
+    Random random = new Random(42);
+    for (int i = 0; i < 50; i++) {
+      // Given
+      JsonNode json = arbitrary(SpecificData.get().getSchema(type), random);
+
+      // When
+      SpecificRecord record = JsonRecords.fromJson(json, type);
+
+      // Then
+      assertThat(JsonRecords.toJson(record)).isEqualTo(json);
+      assertThat(JsonRecords.toJson(throughAvro(record))).isEqualTo(json);
+    }
+  }
+
+  @Test
+  void absentFieldsGetTheirDefault() {
+    // Given
+    ObjectNode json = request();
+    json.remove("regulation");
+    json.remove("models");
+
+    // When
+    DeletionRequest request = JsonRecords.fromJson(json, DeletionRequest.class);
+
+    // Then
+    assertThat(request.getRegulation()).isEqualTo(Regulation.OTHER);
+    assertThat(request.getModels()).isEmpty();
+    assertThat(request.getDueAt()).isEmpty();
+  }
+
+  @Test
+  void nullIsAbsent() {
+    // Given
+    ObjectNode json = request().putNull("dueAt").putNull("regulation");
+
+    // When
+    DeletionRequest request = JsonRecords.fromJson(json, DeletionRequest.class);
+
+    // Then
+    assertThat(request.getDueAt()).isEmpty();
+    assertThat(request.getRegulation()).isEqualTo(Regulation.OTHER);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "/requestId    | 1              | requestId: expected a UUID, found a number",
+        "/requestId    | '\"1-1-1-1-1\"' | requestId: expected a UUID such as",
+        "/requestId    | null           | requestId: missing",
+        "/selector     | []             | selector: expected an object, found an array",
+        "/selector/kin | 1              | selector: unknown field 'kin'; known are kind, subjectId",
+        "/selector/kind| '\"ALL\"'        | selector.kind: expected one of [SUBJECT, SAMPLES, CLASS]",
+        "/selector/sampleIds | [1]      | selector.sampleIds[0]: expected a string, found a number",
+        "/selector/classLabel | 1.5     | selector.classLabel: expected a whole number, found a nu",
+        "/selector/classLabel | 3000000000 | selector.classLabel: expected a whole number from -21",
+        "/receivedAt   | '\"yesterday\"'  | receivedAt: expected an instant such as",
+        "/models       | '\"digits\"'     | models: expected an array, found a string",
+      })
+  void malformedInputNamesTheField(String field, String value, String message) throws IOException {
+    // Given
+    ObjectNode json = request();
+    int last = field.lastIndexOf('/');
+    JsonNode parent = json.at(field.substring(0, last));
+    ((ObjectNode) parent).set(field.substring(last + 1), MAPPER.readTree(value));
+
+    // When / Then
+    assertThatThrownBy(() -> JsonRecords.fromJson(json, DeletionRequest.class))
+        .isInstanceOf(JsonFormException.class)
+        .hasMessageStartingWith(message);
+  }
+
+  @Test
+  void numbersThatJsonLacksAreStrings() {
+    // Given
+    SetMetrics metrics =
+        SetMetrics.newBuilder().setAccuracy(Double.NaN).setLoss(1 / 0.0).setSamples(1).build();
+
+    // When
+    ObjectNode json = JsonRecords.toJson(metrics);
+
+    // Then
+    assertThat(json.toString())
+        .isEqualTo("{\"accuracy\":\"NaN\",\"loss\":\"Infinity\",\"samples\":1}");
+    SetMetrics read = JsonRecords.fromJson(json, SetMetrics.class);
+    assertThat(read.getAccuracy()).isNaN();
+    assertThat(read.getLoss()).isEqualTo(Double.POSITIVE_INFINITY);
+  }
+
+  private static ObjectNode request() {
+    ObjectNode json = MAPPER.createObjectNode();
+    json.put("requestId", ID.toString());
+    json.putObject("selector").put("kind", "SUBJECT").put("subjectId", "s");
+    json.put("receivedAt", "2026-01-31T12:00:00Z");
+    return json;
+  }
+
+  private static SpecificRecord throughAvro(SpecificRecord record) throws IOException {
+    SpecificData model = SpecificData.getForSchema(record.getSchema());
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    BinaryEncoder encoder = EncoderFactory.get().binaryEncoder(out, null);
+    new SpecificDatumWriter<SpecificRecord>(record.getSchema(), model).write(record, encoder);
+    encoder.flush();
+    return new SpecificDatumReader<SpecificRecord>(record.getSchema(), record.getSchema(), model)
+        .read(null, DecoderFactory.get().binaryDecoder(out.toByteArray(), null));
+  }
+
+  /** JSON of the schema's form with arbitrary values. */
+  private static JsonNode arbitrary(Schema schema, Random random) {
+    JsonNodeFactory nodes = JsonNodeFactory.instance;
+    switch (schema.getType()) {
+      case RECORD:
+        ObjectNode object = nodes.objectNode();
+        for (Schema.Field field : schema.getFields()) {
+          if (!field.schema().isNullable() || random.nextBoolean()) {
+            object.set(field.name(), arbitrary(JsonRecords.nonNull(field.schema()), random));
+          }
+        }
+        return object;
+      case ARRAY:
+        ArrayNode array = nodes.arrayNode();
+        for (int i = random.nextInt(3); i > 0; i--) {
+          array.add(arbitrary(schema.getElementType(), random));
+        }
+        return array;
+      case ENUM:
+        return nodes.textNode(
+            schema.getEnumSymbols().get(random.nextInt(schema.getEnumSymbols().size())));
+      case STRING:
+        return nodes.textNode(
+            schema.getLogicalType() instanceof LogicalTypes.Uuid
+                ? new UUID(random.nextLong(), random.nextLong()).toString()
+                : "täxt \"" + random.nextInt() + "\"\n");
+      case BYTES:
+        byte[] bytes = new byte[random.nextInt(9)];
+        random.nextBytes(bytes);
+        return nodes.textNode(Base64.getEncoder().encodeToString(bytes));
+      case LONG:
+        return schema.getLogicalType() instanceof LogicalTypes.TimestampMicros
+            ? nodes.textNode(
+                Instant.ofEpochSecond(random.nextInt(), random.nextInt(1000000) * 1000L).toString())
+            : nodes.numberNode(random.nextLong());
+      case INT:
+        return nodes.numberNode(random.nextInt());
+      case DOUBLE:
+        return nodes.numberNode(random.nextGaussian());
+      case BOOLEAN:
+        return nodes.booleanNode(random.nextBoolean());
+      default:
+        throw new IllegalArgumentException(schema.toString());
+    }
+  }
+}
