@@ -24,6 +24,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.avro.specific.SpecificRecord;
 import org.junit.jupiter.api.Test;
@@ -129,6 +130,54 @@ abstract class SerdeInteropContract {
       assertThatThrownBy(
               () -> ours.serializer().serialize("unregistered", new LineageKey("s", "d")))
           .hasMessageContaining("40401");
+    }
+  }
+
+  @Test
+  void bothFindANormalizedSchema() {
+    // Given
+    Map<String, Object> settings = settings(Map.of("normalize.schemas", true));
+    try (AvroSerde<LineageKey> ours = AvroSerde.of(LineageKey.class, settings, false);
+        KafkaAvroSerializer theirs = new KafkaAvroSerializer()) {
+      theirs.configure(settings, false);
+      LineageKey event = new LineageKey("s", "d");
+
+      // When
+      byte[] their = theirs.serialize("normalized", event);
+      byte[] our = ours.serializer().serialize("normalized", event);
+
+      // Then
+      assertThat(our).isEqualTo(their);
+      assertThat(ours.deserializer().deserialize("normalized", their)).isEqualTo(event);
+    }
+  }
+
+  @Test
+  void theirReaderReadsWhatWeWroteWithTheLatestVersion() {
+    // Given: a version with a field more, which our classes do not have
+    Schema latest =
+        new Schema.Parser()
+            .parse(
+                LineageKey.getClassSchema()
+                    .toString()
+                    .replaceFirst(
+                        "]}$", ",{\"name\":\"since\",\"type\":\"long\",\"default\":7}]}"));
+    Map<String, Object> settings =
+        settings(Map.of("auto.register.schemas", false, "use.latest.version", true));
+    try (AvroSerde<LineageKey> ours = AvroSerde.of(LineageKey.class, settings, false);
+        SchemaRegistryClient client = SchemaRegistryClients.open(settings);
+        KafkaAvroDeserializer theirs = new KafkaAvroDeserializer()) {
+      theirs.configure(settings, false);
+      client.register("latest-value", LineageKey.getClassSchema());
+      client.register("latest-value", latest);
+
+      // When
+      byte[] bytes = ours.serializer().serialize("latest", new LineageKey("s", "d"));
+
+      // Then
+      assertThat(((GenericRecord) theirs.deserialize("latest", bytes)).get("since")).isEqualTo(7L);
+      assertThat(ours.deserializer().deserialize("latest", bytes))
+          .isEqualTo(new LineageKey("s", "d"));
     }
   }
 
