@@ -108,6 +108,9 @@ public final class EmbeddedBroker implements AutoCloseable {
     if (Files.exists(logs.resolve("meta.properties"))) {
       return;
     }
+    if (Files.exists(logs.resolve("__cluster_metadata-0"))) {
+      throw new IllegalStateException("there is data in " + logs + ", but no meta.properties");
+    }
     Files.createDirectories(logs);
     new Formatter()
         .setPrintStream(new PrintStream(new ByteArrayOutputStream(), false, StandardCharsets.UTF_8))

@@ -4,7 +4,6 @@ import io.lethe.schemas.client.CompatibilityLevel;
 import io.lethe.schemas.client.RegistryError;
 import java.util.List;
 import java.util.Optional;
-import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.Schema;
 
 /**
@@ -36,9 +35,8 @@ final class SubjectService {
 
   // Subjects and versions
 
-  int register(String subject, String text) {
+  int register(String subject, Schema schema) {
     checkName(subject);
-    Schema schema = parse(text);
     synchronized (writing) {
       catchUp();
       checkWritable(subject);
@@ -63,9 +61,9 @@ final class SubjectService {
     }
   }
 
-  LogRecord.Version lookUp(String subject, String text, boolean withDeleted) {
+  LogRecord.Version lookUp(String subject, Schema schema, boolean withDeleted) {
     existing(subject, withDeleted);
-    return find(subject, parse(text), withDeleted)
+    return find(subject, schema, withDeleted)
         .orElseThrow(() -> new RegistryRefusal(RegistryError.SCHEMA_NOT_FOUND, "Schema not found"));
   }
 
@@ -172,12 +170,12 @@ final class SubjectService {
    *
    * @param version the one to compare with; null: all that the subject's level names
    */
-  List<String> problems(String subject, String version, String text) {
+  List<String> problems(String subject, String version, Schema schema) {
     if (version == null) {
-      return problems(parse(text), state.versions(subject, false), levelOf(subject));
+      return problems(schema, state.versions(subject, false), levelOf(subject));
     }
     List<LogRecord.Version> one = List.of(version(subject, version, false));
-    return problems(parse(text), one, levelOf(subject));
+    return problems(schema, one, levelOf(subject));
   }
 
   CompatibilityLevel levelOf(String subject) {
@@ -326,15 +324,6 @@ final class SubjectService {
             + version
             + "' is not a valid version id. Allowed values are between [1, 2^31-1] and the string"
             + " \"latest\"");
-  }
-
-  private static Schema parse(String text) {
-    try {
-      return new Schema.Parser().parse(text);
-    } catch (AvroRuntimeException | StackOverflowError e) {
-      throw new RegistryRefusal(
-          RegistryError.INVALID_SCHEMA, "Invalid Avro schema: " + e.getMessage());
-    }
   }
 
   private static List<Integer> numbers(List<LogRecord.Version> versions) {
