@@ -98,6 +98,10 @@ public final class Demo {
     terminal.line(
         "1  A model is trained on %s samples of %s people"
             .formatted(Terminal.count(train.size()), Terminal.count(lineage.size())));
+    List<String> subjects = new ArrayList<>(lineage.keySet());
+    Collections.shuffle(subjects, new Random(settings.seed()));
+    List<String> willAsk = subjects.subList(0, settings.subjectsPerBatch() * settings.batches());
+    long willErase = willAsk.stream().mapToLong(subject -> lineage.get(subject).size()).sum();
     int[] everyone = IntStream.range(0, train.size()).toArray();
     long began = System.nanoTime();
     ArtifactStore artifacts =
@@ -112,19 +116,17 @@ public final class Demo {
         JobWatch watch = new JobWatch(kafka, topics, terminal)) {
       terminal.line("2  It is registered; a worker sums its squared gradients (the Fisher cache)");
       began = System.nanoTime();
-      register(producer, artifact);
+      register(producer, artifact, (double) willErase / train.size());
       requireReleased(watch.await(JobKind.ANCHOR, 1, PATIENCE));
       publish(producer, lineage);
       final double anchorSeconds = secondsSince(began);
 
-      List<String> subjects = new ArrayList<>(lineage.keySet());
-      Collections.shuffle(subjects, new Random(settings.seed()));
       List<UUID> requests = new ArrayList<>();
       Set<String> erased = new HashSet<>();
       double unlearnSeconds = 0;
       for (int batch = 1; batch <= settings.batches(); batch++) {
         int from = (batch - 1) * settings.subjectsPerBatch();
-        List<String> asking = subjects.subList(from, from + settings.subjectsPerBatch());
+        List<String> asking = willAsk.subList(from, from + settings.subjectsPerBatch());
         terminal.line(
             "%d  Batch %d: %d people ask for erasure".formatted(batch + 2, batch, asking.size()));
         began = System.nanoTime();
@@ -181,7 +183,7 @@ public final class Demo {
     }
   }
 
-  private void register(EventProducer producer, Artifact artifact) {
+  private void register(EventProducer producer, Artifact artifact, double erasedShare) {
     producer
         .send(
             topics.models(),
@@ -195,7 +197,7 @@ public final class Demo {
                 .setDatasetUri(data.trainUri())
                 .setHoldoutUri(data.holdoutUri())
                 .setPolicy(
-                    UnlearningPolicy.newBuilder(DemoPolicy.policy())
+                    UnlearningPolicy.newBuilder(DemoPolicy.policy(erasedShare))
                         .setMaxRequests(settings.subjectsPerBatch())
                         .setSeed(settings.seed())
                         .build())
