@@ -6,15 +6,42 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.lethe.embedded.EmbeddedBroker;
 import io.lethe.events.FisherKey;
 import io.lethe.events.LineageKey;
+import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.schemas.client.SchemaRegistryUnavailableException;
 import io.lethe.schemas.serde.AvroSerde;
 import java.nio.file.Path;
 import java.util.Map;
+import org.apache.kafka.common.errors.SerializationException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class RegistryOutageIT {
   @TempDir Path directory;
+
+  @Test
+  void aWrongUrlIsNotTakenForABadRecord() {
+    try (EmbeddedBroker broker = EmbeddedBroker.start(directory, 0);
+        EmbeddedSchemaRegistry registry =
+            EmbeddedSchemaRegistry.start(broker.bootstrapServers(), 0);
+        AvroSerde<LineageKey> wrong =
+            AvroSerde.of(
+                LineageKey.class, Map.of("schema.registry.url", registry.url() + "/api"), false);
+        AvroSerde<LineageKey> right =
+            AvroSerde.of(LineageKey.class, Map.of("schema.registry.url", registry.url()), false)) {
+      // Given
+      byte[] bytes = right.serializer().serialize("t", new LineageKey("s", "d"));
+      byte[] unknown = bytes.clone();
+      unknown[4] = 77;
+
+      // When, Then
+      assertThatThrownBy(() -> wrong.deserializer().deserialize("t", bytes))
+          .isInstanceOf(SchemaRegistryException.class)
+          .hasMessageContaining("GET /schemas/ids/1: not found (HTTP 404)");
+      assertThatThrownBy(() -> right.deserializer().deserialize("t", unknown))
+          .isInstanceOf(SerializationException.class)
+          .hasMessage("Topic t: no schema has the id 77");
+    }
+  }
 
   @Test
   void cachedSchemasWorkOnWithoutTheRegistryAndTheRestResumesWithIt() {
