@@ -270,7 +270,7 @@ final class RegistryHttp implements HttpHandler {
     JsonNode body() throws IOException {
       // Not a form, which any web page may post to this port without asking.
       String type = exchange.getRequestHeaders().getFirst("Content-Type");
-      if (type != null && !type.contains("json") && !type.contains("octet-stream")) {
+      if (type == null || !type.contains("json")) {
         throw new RegistryRefusal(
             RegistryError.UNSUPPORTED_MEDIA, "HTTP 415 Unsupported Media Type");
       }

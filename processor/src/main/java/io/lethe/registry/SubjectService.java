@@ -3,6 +3,7 @@ package io.lethe.registry;
 import io.lethe.schemas.client.CompatibilityLevel;
 import io.lethe.schemas.client.RegistryError;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.avro.Schema;
 
@@ -197,8 +198,7 @@ final class SubjectService {
   void setLevel(String subject, String name) {
     CompatibilityLevel level;
     try {
-      level =
-          CompatibilityLevel.valueOf(name == null ? "" : name.toUpperCase(java.util.Locale.ROOT));
+      level = CompatibilityLevel.valueOf(name == null ? "" : name.toUpperCase(Locale.ROOT));
     } catch (IllegalArgumentException e) {
       throw new RegistryRefusal(
           RegistryError.INVALID_COMPATIBILITY_LEVEL,
@@ -239,7 +239,7 @@ final class SubjectService {
   void setMode(String subject, String name) {
     Mode mode;
     try {
-      mode = Mode.valueOf(name == null ? "" : name.toUpperCase(java.util.Locale.ROOT));
+      mode = Mode.valueOf(name == null ? "" : name.toUpperCase(Locale.ROOT));
     } catch (IllegalArgumentException e) {
       throw new RegistryRefusal(
           RegistryError.INVALID_MODE,

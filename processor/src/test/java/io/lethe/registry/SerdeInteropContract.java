@@ -20,6 +20,7 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.schemas.client.SchemaRegistryClient;
 import io.lethe.schemas.client.SchemaRegistryClients;
 import io.lethe.schemas.serde.AvroSerde;
+import io.lethe.schemas.serde.EventSerdes;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,8 @@ import java.util.stream.Stream;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.avro.specific.SpecificRecord;
+import org.apache.kafka.common.errors.SerializationException;
+import org.apache.kafka.common.serialization.Serde;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -130,6 +133,32 @@ abstract class SerdeInteropContract {
       assertThatThrownBy(
               () -> ours.serializer().serialize("unregistered", new LineageKey("s", "d")))
           .hasMessageContaining("40401");
+    }
+  }
+
+  @Test
+  void theirsTakesThePlaceOfOursByClassName() {
+    // Given
+    Map<String, Object> settings =
+        settings(
+            Map.of(
+                EventSerdes.SERIALIZER, KafkaAvroSerializer.class.getName(),
+                EventSerdes.DESERIALIZER, KafkaAvroDeserializer.class.getName()));
+    DeletionRequest event = new RandomEvents(3).next(DeletionRequest.class);
+    try (Serde<DeletionRequest> theirs = EventSerdes.of(DeletionRequest.class, settings, false);
+        Serde<LineageKey> others = EventSerdes.of(LineageKey.class, settings, false);
+        Serde<DeletionRequest> ours =
+            EventSerdes.of(DeletionRequest.class, settings(Map.of()), false)) {
+      // When
+      byte[] bytes = theirs.serializer().serialize("by-name", event);
+
+      // Then
+      assertThat(theirs.deserializer().deserialize("by-name", bytes)).isEqualTo(event);
+      assertThat(ours.deserializer().deserialize("by-name", bytes)).isEqualTo(event);
+      assertThat(ours).isInstanceOf(AvroSerde.class);
+      assertThatThrownBy(() -> others.deserializer().deserialize("by-name", bytes))
+          .isInstanceOf(SerializationException.class)
+          .hasMessageContaining("a record is no io.lethe.events.LineageKey");
     }
   }
 

@@ -30,15 +30,15 @@ class SchemaRegistryTlsIT {
   private static final String PASSWORD = "changeit";
 
   @TempDir static Path directory;
-  private static Path serverKeys;
-  private static Path clientKeys;
+
+  /** One pair for both sides: each then trusts the other. */
+  private static Path keys;
 
   private HttpsServer server;
 
   @BeforeAll
   static void makeKeys() throws Exception {
-    serverKeys = keys("localhost");
-    clientKeys = keys("client");
+    keys = makeKeys("localhost");
   }
 
   @AfterEach
@@ -67,7 +67,7 @@ class SchemaRegistryTlsIT {
     // Given
     String url = start(true);
     Map<String, Object> mutual = new HashMap<>(trust());
-    mutual.put("schema.registry.ssl.keystore.location", clientKeys.toString());
+    mutual.put("schema.registry.ssl.keystore.location", keys.toString());
     mutual.put("schema.registry.ssl.keystore.password", PASSWORD);
     mutual.put("schema.registry.ssl.keystore.type", "PKCS12");
     mutual.put("schema.registry.ssl.key.password", PASSWORD);
@@ -85,7 +85,7 @@ class SchemaRegistryTlsIT {
   private static Map<String, Object> trust() {
     return Map.of(
         "schema.registry.ssl.truststore.location",
-        serverKeys.toString(),
+        keys.toString(),
         "schema.registry.ssl.truststore.password",
         PASSWORD,
         "schema.registry.ssl.truststore.type",
@@ -100,12 +100,12 @@ class SchemaRegistryTlsIT {
   }
 
   private String start(boolean clientCertificate) throws Exception {
-    KeyManagerFactory keys = KeyManagerFactory.getInstance("PKIX");
-    keys.init(load(serverKeys), PASSWORD.toCharArray());
+    KeyManagerFactory own = KeyManagerFactory.getInstance("PKIX");
+    own.init(load(keys), PASSWORD.toCharArray());
     TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
-    trust.init(load(clientKeys));
+    trust.init(load(keys));
     SSLContext tls = SSLContext.getInstance("TLS");
-    tls.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+    tls.init(own.getKeyManagers(), trust.getTrustManagers(), null);
     server = HttpsServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     server.setHttpsConfigurator(
         new HttpsConfigurator(tls) {
@@ -137,7 +137,7 @@ class SchemaRegistryTlsIT {
   }
 
   /** A self-signed pair and its certificate, so that one file is key store and trust store. */
-  private static Path keys(String host) throws Exception {
+  private static Path makeKeys(String host) throws Exception {
     Path file = directory.resolve(host + ".p12");
     Path keytool = Path.of(System.getProperty("java.home"), "bin", "keytool");
     List<String> pair =
