@@ -11,7 +11,7 @@ import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
-import io.lethe.schemas.serde.AvroSerde;
+import io.lethe.schemas.serde.EventSerdes;
 import io.lethe.topics.Topic.Cleanup;
 import io.lethe.topics.Topic.KeyedBy;
 import java.time.Duration;
@@ -56,7 +56,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            AvroSerde.of(ModelRegistered.class, registry, false));
+            EventSerdes.of(ModelRegistered.class, registry, false));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -65,8 +65,8 @@ public final class Topics {
             Cleanup.COMPACT,
             null,
             8 * MIB,
-            AvroSerde.of(LineageKey.class, registry, true),
-            AvroSerde.of(DatasetLineage.class, registry, false));
+            EventSerdes.of(LineageKey.class, registry, true),
+            EventSerdes.of(DatasetLineage.class, registry, false));
     deletionRequests =
         new Topic<>(
             prefix + "deletion-requests",
@@ -76,7 +76,7 @@ public final class Topics {
             TWO_MONTHS,
             8 * MIB,
             id,
-            AvroSerde.of(DeletionRequest.class, registry, false));
+            EventSerdes.of(DeletionRequest.class, registry, false));
     unlearningJobs =
         new Topic<>(
             prefix + "unlearning-jobs",
@@ -86,7 +86,7 @@ public final class Topics {
             MONTH,
             16 * MIB,
             id,
-            AvroSerde.of(UnlearningJob.class, registry, false));
+            EventSerdes.of(UnlearningJob.class, registry, false));
     jobProgress =
         new Topic<>(
             prefix + "job-progress",
@@ -96,7 +96,7 @@ public final class Topics {
             DAY,
             MIB,
             id,
-            AvroSerde.of(JobProgress.class, registry, false));
+            EventSerdes.of(JobProgress.class, registry, false));
     jobOutcomes =
         new Topic<>(
             prefix + "job-outcomes",
@@ -106,7 +106,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            AvroSerde.of(JobOutcome.class, registry, false));
+            EventSerdes.of(JobOutcome.class, registry, false));
     fisherUpdates =
         new Topic<>(
             prefix + "fisher-updates",
@@ -115,8 +115,8 @@ public final class Topics {
             Cleanup.DELETE,
             MONTH,
             MIB,
-            AvroSerde.of(FisherKey.class, registry, true),
-            AvroSerde.of(FisherChunk.class, registry, false));
+            EventSerdes.of(FisherKey.class, registry, true),
+            EventSerdes.of(FisherChunk.class, registry, false));
     modelVersions =
         new Topic<>(
             prefix + "model-versions",
@@ -126,7 +126,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            AvroSerde.of(ModelVersion.class, registry, false));
+            EventSerdes.of(ModelVersion.class, registry, false));
     erasureReceipts =
         new Topic<>(
             prefix + "erasure-receipts",
@@ -136,7 +136,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            AvroSerde.of(ErasureReceipt.class, registry, false));
+            EventSerdes.of(ErasureReceipt.class, registry, false));
     deadLetters =
         new Topic<>(
             prefix + "dead-letters",
