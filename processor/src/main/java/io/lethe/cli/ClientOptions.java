@@ -8,10 +8,16 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.apache.kafka.clients.admin.Admin;
 import picocli.CommandLine.Option;
 
 /** How a command reaches Kafka and the registry. */
 final class ClientOptions {
+  private static final int ANSWER_SECONDS = 10;
+
   @Option(
       names = "--bootstrap-server",
       paramLabel = "HOST:PORT",
@@ -50,7 +56,20 @@ final class ClientOptions {
     kafka.putAll(file());
     Map<String, String> all = new HashMap<>(kafka);
     all.put("schema.registry.url", registry);
-    return new KafkaSettings(kafka, all);
+    KafkaSettings settings = new KafkaSettings(kafka, all);
+    requireAnswer(settings);
+    return settings;
+  }
+
+  private void requireAnswer(KafkaSettings settings) {
+    try (Admin admin = Admin.create(settings.admin())) {
+      admin.describeCluster().nodes().get(ANSWER_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      throw new UnusableException("Kafka at " + bootstrap + " does not answer", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new UnusableException("interrupted while waiting for Kafka at " + bootstrap, e);
+    }
   }
 
   Topics topics(KafkaSettings kafka) {

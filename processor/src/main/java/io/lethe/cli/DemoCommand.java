@@ -1,6 +1,7 @@
 package io.lethe.cli;
 
 import io.lethe.demo.Demo;
+import io.lethe.demo.DemoData;
 import io.lethe.demo.DemoReport;
 import io.lethe.demo.DemoSettings;
 import io.lethe.roles.EmbeddedStack;
@@ -44,11 +45,12 @@ final class DemoCommand implements Callable<Integer> {
     if (json != null && Files.isDirectory(json)) {
       throw new UnusableException(json + ": is a folder, not a file to write");
     }
+    DemoData material = DemoData.open(settings);
     Path folder = data != null ? data : Files.createTempDirectory("lethe-demo");
     Terminal terminal = Terminal.standard();
     try (EmbeddedStack stack =
         EmbeddedStack.start(new EmbeddedStack.Place(folder, 0, 0, 0, QUICK))) {
-      DemoReport report = new Demo(settings, stack, folder, terminal).play();
+      DemoReport report = new Demo(settings, material, stack, folder, terminal).play();
       report.print(terminal);
       if (json != null) {
         report.write(json);

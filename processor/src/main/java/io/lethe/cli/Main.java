@@ -6,6 +6,7 @@ import io.lethe.dataset.DatasetException;
 import io.lethe.demo.DemoHeldException;
 import io.lethe.embedded.EmbeddedException;
 import io.lethe.model.ModelException;
+import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.TopicException;
 import io.lethe.unlearning.UnlearningException;
 import java.io.PrintWriter;
@@ -50,6 +51,7 @@ public final class Main {
           DatasetException.class,
           EmbeddedException.class,
           ModelException.class,
+          SchemaRegistryException.class,
           TopicException.class,
           UnlearningException.class,
           UnusableException.class,
@@ -58,15 +60,14 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    System.exit(run(args));
+    System.exit(commandLine().execute(args));
   }
 
-  static int run(String... args) {
+  static CommandLine commandLine() {
     return new CommandLine(new Main())
         .setParameterExceptionHandler(Main::unusableArguments)
         .setExecutionExceptionHandler(errors())
-        .setCaseInsensitiveEnumValuesAllowed(true)
-        .execute(args);
+        .setCaseInsensitiveEnumValuesAllowed(true);
   }
 
   private static int unusableArguments(ParameterException error, String[] args) {

@@ -90,7 +90,7 @@ final class ModelCommand {
             .setDatasetId(datasetId)
             .setDatasetUri(dataset)
             .setHoldoutUri(holdout)
-            .setPolicy(policy == null ? DemoPolicy.policy() : read(policy))
+            .setPolicy(policy == null ? DemoPolicy.defaults() : read(policy))
             .setRegisteredAt(Clock.systemUTC().instant())
             .build();
     try (EventProducer producer = new EventProducer(kafka)) {
@@ -126,7 +126,7 @@ final class ModelCommand {
   private static UnlearningPolicy read(Path file) {
     try {
       JsonNode given = new ObjectMapper().readTree(file.toFile());
-      ObjectNode merged = JsonRecords.toJson(DemoPolicy.policy());
+      ObjectNode merged = JsonRecords.toJson(DemoPolicy.defaults());
       return JsonRecords.fromJson(merge(merged, given), UnlearningPolicy.class);
     } catch (IOException e) {
       throw new UnusableException(file + ": not readable as JSON", e);

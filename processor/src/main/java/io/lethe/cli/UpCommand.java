@@ -1,11 +1,13 @@
 package io.lethe.cli;
 
 import io.lethe.demo.Demo;
+import io.lethe.demo.DemoData;
 import io.lethe.roles.EmbeddedStack;
 import io.lethe.terminal.Terminal;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -53,6 +55,8 @@ final class UpCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Terminal terminal = Terminal.standard();
+    Optional<DemoData> material =
+        playDemo ? Optional.of(DemoData.open(demo.settings())) : Optional.empty();
     EmbeddedStack stack =
         EmbeddedStack.start(new EmbeddedStack.Place(data, port, kafkaPort, registryPort, Map.of()));
     Stop.onShutdown(stack);
@@ -60,8 +64,8 @@ final class UpCommand implements Callable<Integer> {
     terminal.line("Schema registry  " + stack.registryUrl());
     terminal.line("API              " + stack.api() + "  (/health, /prometheus, /v1)");
     terminal.line("Data             " + data.toAbsolutePath().normalize());
-    if (playDemo) {
-      new Demo(demo.settings(), stack, data, terminal).play().print(terminal);
+    if (material.isPresent()) {
+      new Demo(demo.settings(), material.get(), stack, data, terminal).play().print(terminal);
     }
     terminal.line("Up. Ctrl-C stops.");
     Thread.currentThread().join();

@@ -4,7 +4,6 @@ import io.lethe.artifact.Artifact;
 import io.lethe.artifact.ArtifactStore;
 import io.lethe.artifact.ArtifactStores;
 import io.lethe.attestation.SigningKey;
-import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
@@ -65,6 +64,7 @@ public final class Demo {
   private static final double NANOS = 1e9;
 
   private final DemoSettings settings;
+  private final DemoData data;
   private final EmbeddedStack stack;
   private final Terminal terminal;
   private final KafkaSettings kafka;
@@ -75,34 +75,33 @@ public final class Demo {
 
   /**
    * @param stack where the demo is played
-   * @param data the stack's data directory
+   * @param folder the stack's data directory
    */
-  public Demo(DemoSettings settings, EmbeddedStack stack, Path data, Terminal terminal) {
+  public Demo(
+      DemoSettings settings, DemoData data, EmbeddedStack stack, Path folder, Terminal terminal) {
     this.settings = settings;
+    this.data = data;
     this.stack = stack;
     this.terminal = terminal;
     this.kafka = stack.context().getBean(KafkaSettings.class);
     this.topics = stack.context().getBean(Topics.class);
     this.clock = stack.context().getBean(Clock.class);
-    this.pseudonyms = PseudonymKey.loadOrCreate(data.resolve("keys").resolve("pseudonym.key"));
-    this.folder = data;
+    this.pseudonyms = PseudonymKey.loadOrCreate(folder.resolve("keys").resolve("pseudonym.key"));
+    this.folder = folder;
   }
 
   /** Plays the demo; shows what happens as it goes. */
   public DemoReport play() throws IOException {
     final long start = System.nanoTime();
-    SampleDataset train = Datasets.open(settings.dataset());
-    SampleDataset holdout = Datasets.open(testSplit(settings.dataset()));
-    Map<String, List<String>> lineage = lineage(train);
-    int wanted = settings.subjectsPerBatch() * settings.batches();
-    if (lineage.size() <= wanted) {
-      throw new IllegalArgumentException(
-          "%d subjects are asked to be erased, but the dataset has %d"
-              .formatted(wanted, lineage.size()));
-    }
+    SampleDataset train = data.train();
+    Map<String, List<String>> lineage = data.lineage();
     terminal.line(
         "1  A model is trained on %s samples of %s people"
             .formatted(Terminal.count(train.size()), Terminal.count(lineage.size())));
+    List<String> subjects = new ArrayList<>(lineage.keySet());
+    Collections.shuffle(subjects, new Random(settings.seed()));
+    List<String> willAsk = subjects.subList(0, settings.subjectsPerBatch() * settings.batches());
+    long willErase = willAsk.stream().mapToLong(subject -> lineage.get(subject).size()).sum();
     int[] everyone = IntStream.range(0, train.size()).toArray();
     long began = System.nanoTime();
     ArtifactStore artifacts =
@@ -117,19 +116,17 @@ public final class Demo {
         JobWatch watch = new JobWatch(kafka, topics, terminal)) {
       terminal.line("2  It is registered; a worker sums its squared gradients (the Fisher cache)");
       began = System.nanoTime();
-      register(producer, artifact);
+      register(producer, artifact, (double) willErase / train.size());
       requireReleased(watch.await(JobKind.ANCHOR, 1, PATIENCE));
       publish(producer, lineage);
       final double anchorSeconds = secondsSince(began);
 
-      List<String> subjects = new ArrayList<>(lineage.keySet());
-      Collections.shuffle(subjects, new Random(settings.seed()));
       List<UUID> requests = new ArrayList<>();
       Set<String> erased = new HashSet<>();
       double unlearnSeconds = 0;
       for (int batch = 1; batch <= settings.batches(); batch++) {
         int from = (batch - 1) * settings.subjectsPerBatch();
-        List<String> asking = subjects.subList(from, from + settings.subjectsPerBatch());
+        List<String> asking = willAsk.subList(from, from + settings.subjectsPerBatch());
         terminal.line(
             "%d  Batch %d: %d people ask for erasure".formatted(batch + 2, batch, asking.size()));
         began = System.nanoTime();
@@ -147,7 +144,7 @@ public final class Demo {
           "%d  For comparison, a model is trained without them".formatted(settings.batches() + 3));
       began = System.nanoTime();
       int[] forget = positions(train, erased);
-      Evaluation retrained = retrained(train, holdout, forget);
+      Evaluation retrained = retrained(forget);
       double retrainSeconds = secondsSince(began);
       return new DemoReport(
           requests.size(),
@@ -186,7 +183,7 @@ public final class Demo {
     }
   }
 
-  private void register(EventProducer producer, Artifact artifact) {
+  private void register(EventProducer producer, Artifact artifact, double erasedShare) {
     producer
         .send(
             topics.models(),
@@ -197,10 +194,10 @@ public final class Demo {
                 .setArtifactUri(artifact.uri().toString())
                 .setArtifactSha256(artifact.sha256())
                 .setDatasetId(DATASET_ID)
-                .setDatasetUri(settings.dataset())
-                .setHoldoutUri(testSplit(settings.dataset()))
+                .setDatasetUri(data.trainUri())
+                .setHoldoutUri(data.holdoutUri())
                 .setPolicy(
-                    UnlearningPolicy.newBuilder(DemoPolicy.policy())
+                    UnlearningPolicy.newBuilder(DemoPolicy.policy(erasedShare))
                         .setMaxRequests(settings.subjectsPerBatch())
                         .setSeed(settings.seed())
                         .build())
@@ -287,7 +284,8 @@ public final class Demo {
         .collect(Collectors.joining("; "));
   }
 
-  private Evaluation retrained(SampleDataset train, SampleDataset holdout, int[] forget) {
+  private Evaluation retrained(int[] forget) {
+    SampleDataset train = data.train();
     Set<Integer> without = new HashSet<>();
     for (int position : forget) {
       without.add(position);
@@ -295,39 +293,14 @@ public final class Demo {
     int[] retained =
         IntStream.range(0, train.size()).filter(position -> !without.contains(position)).toArray();
     try (LoadedModel model = trained("training without them", train, retained)) {
-      return new JobSamples(train, Optional.of(holdout), forget, settings.seed())
+      return new JobSamples(train, Optional.of(data.holdout()), forget, settings.seed())
           .evaluator()
           .evaluate(model, Progress.NONE);
     }
   }
 
-  private Map<String, List<String>> lineage(SampleDataset dataset) {
-    if (settings.lineage().isPresent()) {
-      return LineageFile.read(settings.lineage().get());
-    }
-    Map<String, List<String>> samples = new TreeMap<>();
-    for (int i = 0; i < dataset.size(); i++) {
-      String sampleId = dataset.sampleId(i);
-      String subject =
-          dataset
-              .subject(i)
-              .orElseThrow(
-                  () ->
-                      new IllegalArgumentException(
-                          settings.dataset()
-                              + " does not say whom its samples belong to: give --lineage FILE"));
-      samples.computeIfAbsent(subject, name -> new ArrayList<>()).add(sampleId);
-    }
-    return samples;
-  }
-
   private static int[] positions(SampleDataset dataset, Set<String> sampleIds) {
     return sampleIds.stream().mapToInt(id -> dataset.indexOf(id).orElseThrow()).sorted().toArray();
-  }
-
-  private static String testSplit(String dataset) {
-    int fragment = dataset.indexOf('#');
-    return (fragment < 0 ? dataset : dataset.substring(0, fragment)) + "#test";
   }
 
   private static double secondsSince(long nanos) {

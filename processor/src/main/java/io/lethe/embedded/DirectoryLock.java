@@ -9,12 +9,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Keeps a second process out of a data directory. The operating system drops the lock when the
  * process dies, however it dies; the process id in the file is for the message only.
  */
 final class DirectoryLock implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(DirectoryLock.class);
   private static final String FILE = "lethe.lock";
 
   private final FileChannel channel;
@@ -83,7 +86,7 @@ final class DirectoryLock implements AutoCloseable {
       }
     } catch (IOException e) {
       // The process's end releases it at the latest.
-      org.slf4j.LoggerFactory.getLogger(DirectoryLock.class).debug("Lock not closed", e);
+      log.debug("Lock not closed", e);
     }
   }
 }

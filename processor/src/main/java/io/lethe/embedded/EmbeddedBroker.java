@@ -6,9 +6,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import kafka.server.KafkaConfig;
 import kafka.server.KafkaRaftServer;
 import org.apache.kafka.common.Uuid;
@@ -108,6 +108,9 @@ public final class EmbeddedBroker implements AutoCloseable {
     if (Files.exists(logs.resolve("meta.properties"))) {
       return;
     }
+    if (Files.exists(logs.resolve("__cluster_metadata-0"))) {
+      throw new IllegalStateException("there is data in " + logs + ", but no meta.properties");
+    }
     Files.createDirectories(logs);
     new Formatter()
         .setPrintStream(new PrintStream(new ByteArrayOutputStream(), false, StandardCharsets.UTF_8))
@@ -121,9 +124,9 @@ public final class EmbeddedBroker implements AutoCloseable {
         .run();
   }
 
-  private static java.util.Properties properties(Map<String, String> settings) {
-    java.util.Properties properties = new java.util.Properties();
-    properties.putAll(new HashMap<>(settings));
+  private static Properties properties(Map<String, String> settings) {
+    Properties properties = new Properties();
+    properties.putAll(settings);
     return properties;
   }
 

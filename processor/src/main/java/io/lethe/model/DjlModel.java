@@ -110,7 +110,8 @@ public final class DjlModel extends LoadedModel {
 
   /** He et al. 2015 (arXiv 1502.01852): N(0, 2 / fan-in), from Java's generator. */
   private static NDArray gaussian(Random random, NDManager manager, Shape shape, DataType type) {
-    double scale = Math.sqrt(2.0 / (shape.size() / shape.get(0)));
+    double fanIn = shape.dimension() < 2 ? 1 : (double) shape.size() / shape.get(0);
+    double scale = Math.sqrt(2 / fanIn);
     double[] values = new double[(int) shape.size()];
     for (int i = 0; i < values.length; i++) {
       values[i] = scale * random.nextGaussian();

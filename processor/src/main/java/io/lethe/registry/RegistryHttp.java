@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.avro.Schema;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -269,7 +270,7 @@ final class RegistryHttp implements HttpHandler {
     JsonNode body() throws IOException {
       // Not a form, which any web page may post to this port without asking.
       String type = exchange.getRequestHeaders().getFirst("Content-Type");
-      if (type != null && !type.contains("json") && !type.contains("octet-stream")) {
+      if (type == null || !type.contains("json")) {
         throw new RegistryRefusal(
             RegistryError.UNSUPPORTED_MEDIA, "HTTP 415 Unsupported Media Type");
       }
@@ -290,7 +291,7 @@ final class RegistryHttp implements HttpHandler {
     }
 
     /** The schema of the body. */
-    String schema() throws IOException {
+    Schema schema() throws IOException {
       JsonNode body = body();
       String type = body.path("schemaType").asText("AVRO");
       if (!type.equals("AVRO")) {
@@ -304,7 +305,8 @@ final class RegistryHttp implements HttpHandler {
         throw new RegistryRefusal(
             RegistryError.OPERATION_NOT_PERMITTED, "Ids can be chosen in import mode only");
       }
-      return body.path("schema").asText("");
+      String text = body.path("schema").asText("");
+      return flag("normalize") ? SchemaText.normalized(text) : SchemaText.parse(text);
     }
 
     RegistryRefusal unknown() {

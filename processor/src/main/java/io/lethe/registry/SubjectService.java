@@ -3,8 +3,8 @@ package io.lethe.registry;
 import io.lethe.schemas.client.CompatibilityLevel;
 import io.lethe.schemas.client.RegistryError;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
-import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.Schema;
 
 /**
@@ -36,9 +36,8 @@ final class SubjectService {
 
   // Subjects and versions
 
-  int register(String subject, String text) {
+  int register(String subject, Schema schema) {
     checkName(subject);
-    Schema schema = parse(text);
     synchronized (writing) {
       catchUp();
       checkWritable(subject);
@@ -63,9 +62,9 @@ final class SubjectService {
     }
   }
 
-  LogRecord.Version lookUp(String subject, String text, boolean withDeleted) {
+  LogRecord.Version lookUp(String subject, Schema schema, boolean withDeleted) {
     existing(subject, withDeleted);
-    return find(subject, parse(text), withDeleted)
+    return find(subject, schema, withDeleted)
         .orElseThrow(() -> new RegistryRefusal(RegistryError.SCHEMA_NOT_FOUND, "Schema not found"));
   }
 
@@ -172,12 +171,12 @@ final class SubjectService {
    *
    * @param version the one to compare with; null: all that the subject's level names
    */
-  List<String> problems(String subject, String version, String text) {
+  List<String> problems(String subject, String version, Schema schema) {
     if (version == null) {
-      return problems(parse(text), state.versions(subject, false), levelOf(subject));
+      return problems(schema, state.versions(subject, false), levelOf(subject));
     }
     List<LogRecord.Version> one = List.of(version(subject, version, false));
-    return problems(parse(text), one, levelOf(subject));
+    return problems(schema, one, levelOf(subject));
   }
 
   CompatibilityLevel levelOf(String subject) {
@@ -199,8 +198,7 @@ final class SubjectService {
   void setLevel(String subject, String name) {
     CompatibilityLevel level;
     try {
-      level =
-          CompatibilityLevel.valueOf(name == null ? "" : name.toUpperCase(java.util.Locale.ROOT));
+      level = CompatibilityLevel.valueOf(name == null ? "" : name.toUpperCase(Locale.ROOT));
     } catch (IllegalArgumentException e) {
       throw new RegistryRefusal(
           RegistryError.INVALID_COMPATIBILITY_LEVEL,
@@ -241,7 +239,7 @@ final class SubjectService {
   void setMode(String subject, String name) {
     Mode mode;
     try {
-      mode = Mode.valueOf(name == null ? "" : name.toUpperCase(java.util.Locale.ROOT));
+      mode = Mode.valueOf(name == null ? "" : name.toUpperCase(Locale.ROOT));
     } catch (IllegalArgumentException e) {
       throw new RegistryRefusal(
           RegistryError.INVALID_MODE,
@@ -326,15 +324,6 @@ final class SubjectService {
             + version
             + "' is not a valid version id. Allowed values are between [1, 2^31-1] and the string"
             + " \"latest\"");
-  }
-
-  private static Schema parse(String text) {
-    try {
-      return new Schema.Parser().parse(text);
-    } catch (AvroRuntimeException | StackOverflowError e) {
-      throw new RegistryRefusal(
-          RegistryError.INVALID_SCHEMA, "Invalid Avro schema: " + e.getMessage());
-    }
   }
 
   private static List<Integer> numbers(List<LogRecord.Version> versions) {

@@ -11,7 +11,7 @@ import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
-import io.lethe.schemas.serde.AvroSerde;
+import io.lethe.schemas.serde.EventSerdes;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.RequestEvent;
 import io.lethe.topics.Topic.Cleanup;
@@ -59,7 +59,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            AvroSerde.of(ModelRegistered.class, registry, false));
+            EventSerdes.of(ModelRegistered.class, registry, false));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -68,8 +68,8 @@ public final class Topics {
             Cleanup.COMPACT,
             null,
             8 * MIB,
-            AvroSerde.of(LineageKey.class, registry, true),
-            AvroSerde.of(DatasetLineage.class, registry, false));
+            EventSerdes.of(LineageKey.class, registry, true),
+            EventSerdes.of(DatasetLineage.class, registry, false));
     deletionRequests =
         new Topic<>(
             prefix + "deletion-requests",
@@ -79,7 +79,7 @@ public final class Topics {
             TWO_MONTHS,
             8 * MIB,
             id,
-            AvroSerde.of(DeletionRequest.class, registry, false));
+            EventSerdes.of(DeletionRequest.class, registry, false));
     unlearningJobs =
         new Topic<>(
             prefix + "unlearning-jobs",
@@ -89,7 +89,7 @@ public final class Topics {
             MONTH,
             16 * MIB,
             id,
-            AvroSerde.of(UnlearningJob.class, registry, false));
+            EventSerdes.of(UnlearningJob.class, registry, false));
     jobProgress =
         new Topic<>(
             prefix + "job-progress",
@@ -99,7 +99,7 @@ public final class Topics {
             DAY,
             MIB,
             id,
-            AvroSerde.of(JobProgress.class, registry, false));
+            EventSerdes.of(JobProgress.class, registry, false));
     jobOutcomes =
         new Topic<>(
             prefix + "job-outcomes",
@@ -109,7 +109,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            AvroSerde.of(JobOutcome.class, registry, false));
+            EventSerdes.of(JobOutcome.class, registry, false));
     fisherUpdates =
         new Topic<>(
             prefix + "fisher-updates",
@@ -118,8 +118,8 @@ public final class Topics {
             Cleanup.DELETE,
             MONTH,
             MIB,
-            AvroSerde.of(FisherKey.class, registry, true),
-            AvroSerde.of(FisherChunk.class, registry, false));
+            EventSerdes.of(FisherKey.class, registry, true),
+            EventSerdes.of(FisherChunk.class, registry, false));
     modelVersions =
         new Topic<>(
             prefix + "model-versions",
@@ -129,7 +129,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            AvroSerde.of(ModelVersion.class, registry, false));
+            EventSerdes.of(ModelVersion.class, registry, false));
     erasureReceipts =
         new Topic<>(
             prefix + "erasure-receipts",
@@ -139,7 +139,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            AvroSerde.of(ErasureReceipt.class, registry, false));
+            EventSerdes.of(ErasureReceipt.class, registry, false));
     requestFeedback =
         new Topic<>(
             prefix + "request-feedback",

@@ -3,6 +3,7 @@ package io.lethe.unlearning;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.nn.Parameter;
 import ai.djl.pytorch.engine.PtNDArray;
@@ -19,6 +20,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -34,6 +36,9 @@ import org.slf4j.LoggerFactory;
 public final class FisherComputer {
   /** Samples on which the fast form is held against the loop before it is trusted. */
   private static final int CHECKED = 2;
+
+  /** Memory for per-sample gradients of a layer that runs more than once. */
+  private static final long SHARED_BYTES = 64 << 20;
 
   private static final double TOLERANCE_FLOAT32 = 1e-3;
   private static final double TOLERANCE_FLOAT64 = 1e-9;
@@ -172,7 +177,7 @@ public final class FisherComputer {
     }
   }
 
-  /** Adds a minibatch; false where a layer was not called exactly once. */
+  /** Adds a minibatch; false where a layer was passed by or does not see the samples one by one. */
   private boolean addProbed(
       ProbedBlock block, SampleDataset dataset, int[] batch, FisherAccumulator sums) {
     Map<NDArray, Integer> positions = new IdentityHashMap<>();
@@ -185,7 +190,7 @@ public final class FisherComputer {
       NDArray logits =
           block.forward(
               ((DjlModel) model).parameterStore(), xy.get(0).toType(model.dataType(), false));
-      if (block.layers().stream().anyMatch(layer -> layer.calls().size() != 1)) {
+      if (!block.layers().stream().allMatch(layer -> layer.sees(batch.length))) {
         return false;
       }
       backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
@@ -206,25 +211,76 @@ public final class FisherComputer {
       NDManager minibatchScope) {
     Map<String, Parameter> parameters = layer.layer().getDirectParameters().toMap();
     try (NDManager scope = minibatchScope.newSubManager()) {
-      ProbedBlock.Call call = layer.calls().get(0);
-      NDArray gradient = call.gradient();
-      if (gradient == null) {
-        int first = positions.get(parameters.values().iterator().next().getArray());
-        throw noGradient(weights.get(first).name());
-      }
-      gradient.attach(scope);
-      // Not attached for good: another layer may have the same input.
-      scope.tempAttachAll(call.input());
-      for (Map.Entry<String, NDArray> entry : layer.form().squares(call, gradient).entrySet()) {
-        int position = positions.get(parameters.get(entry.getKey()).getArray());
-        NDArray square = entry.getValue();
-        if (square.getDataType() == DataType.FLOAT64) {
-          sums.add(position, square.toDoubleArray());
-        } else {
-          sums.add(position, square.toFloatArray());
+      NDList inputs = new NDList();
+      NDList gradients = new NDList();
+      for (ProbedBlock.Call call : layer.calls()) {
+        NDArray gradient = call.gradient();
+        if (gradient == null) {
+          int first = positions.get(parameters.values().iterator().next().getArray());
+          throw noGradient(weights.get(first).name());
         }
+        gradient.attach(scope);
+        inputs.add(call.input());
+        gradients.add(gradient);
+      }
+      // Not attached for good: another layer may have the same input.
+      scope.tempAttachAll(inputs);
+      if (inputs.size() == 1) {
+        add(layer.form().squares(inputs.get(0), gradients.get(0)), parameters, positions, sums);
+      } else {
+        addShared(layer, inputs, gradients, parameters, positions, sums);
       }
     }
+  }
+
+  /** A layer that ran more than once: a sample's gradients add up before they are squared. */
+  private void addShared(
+      ProbedBlock.Layer layer,
+      NDList inputs,
+      NDList gradients,
+      Map<String, Parameter> parameters,
+      Map<NDArray, Integer> positions,
+      FisherAccumulator sums) {
+    long samples = inputs.get(0).getShape().get(0);
+    long bytes = 0;
+    for (Parameter parameter : parameters.values()) {
+      bytes += parameter.getArray().getShape().size() * model.dataType().getNumOfBytes();
+    }
+    long step = Math.max(1, Math.min(samples, SHARED_BYTES / bytes));
+    for (long from = 0; from < samples; from += step) {
+      NDIndex part = new NDIndex().addSliceDim(from, Math.min(samples, from + step));
+      try (NDManager scope = inputs.getManager().newSubManager()) {
+        scope.tempAttachAll(inputs, gradients);
+        Map<String, NDArray> total = new TreeMap<>();
+        for (int call = 0; call < inputs.size(); call++) {
+          layer
+              .form()
+              .perSample(inputs.get(call).get(part), gradients.get(call).get(part))
+              .forEach((name, value) -> total.merge(name, value, NDArray::add));
+        }
+        total.replaceAll((name, value) -> value.square().sum(new int[] {0}));
+        add(total, parameters, positions, sums);
+      }
+    }
+  }
+
+  private static void add(
+      Map<String, NDArray> squares,
+      Map<String, Parameter> parameters,
+      Map<NDArray, Integer> positions,
+      FisherAccumulator sums) {
+    squares.forEach(
+        (name, square) -> {
+          Integer position = positions.get(parameters.get(name).getArray());
+          if (position == null) {
+            return; // frozen
+          }
+          if (square.getDataType() == DataType.FLOAT64) {
+            sums.add(position, square.toDoubleArray());
+          } else {
+            sums.add(position, square.toFloatArray());
+          }
+        });
   }
 
   private static void backward(NDArray loss) {

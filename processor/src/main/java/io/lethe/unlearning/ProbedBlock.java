@@ -160,6 +160,18 @@ final class ProbedBlock implements AutoCloseable {
       return calls;
     }
 
+    /**
+     * Whether the layer ran, each time with the samples along its input's and output's first axis.
+     */
+    boolean sees(long samples) {
+      return !calls.isEmpty()
+          && calls.stream()
+              .allMatch(
+                  call ->
+                      call.input().getShape().get(0) == samples
+                          && call.probe().getShape().get(0) == samples);
+    }
+
     @Override
     protected NDList forwardInternal(
         ParameterStore store,

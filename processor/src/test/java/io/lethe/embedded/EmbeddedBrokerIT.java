@@ -148,4 +148,50 @@ class EmbeddedBrokerIT {
           .satisfies(e -> assertThat(e.getMessage()).doesNotContain("\n"));
     }
   }
+
+  @Test
+  void aDirectoryThatLostItsIdentityIsNotFormattedOver() throws Exception {
+    // Given
+    try (EmbeddedBroker broker = EmbeddedBroker.start(directory, 0)) {
+      Clients.createTopic(broker, "t", Map.of());
+    }
+    Path identity = directory.resolve("kafka").resolve("meta.properties");
+    byte[] content = Files.readAllBytes(identity);
+    Files.delete(identity);
+
+    // When
+    assertThatThrownBy(() -> EmbeddedBroker.start(directory, 0))
+
+        // Then
+        .isInstanceOf(EmbeddedException.class)
+        .hasMessageContaining("but no meta.properties");
+    Files.write(identity, content);
+    try (EmbeddedBroker broker = EmbeddedBroker.start(directory, 0)) {
+      assertThat(Clients.readAll(broker, "t")).isEmpty();
+    }
+  }
+
+  @Test
+  void aPortTakenWhileTheBrokerStartsIsOneClearLineToo() throws Exception {
+    // Given: listeners that pass the check of the port, because they are not those that were
+    // checked
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+      String client = "PLAINTEXT://127.0.0.1:" + taken.getLocalPort();
+      String controller = "127.0.0.1:" + Loopback.claim(0);
+      Map<String, String> overrides =
+          Map.of(
+              "listeners", client + ",CONTROLLER://" + controller,
+              "advertised.listeners", client,
+              "controller.quorum.voters", "1@" + controller);
+
+      // When
+      assertThatThrownBy(() -> EmbeddedBroker.start(directory, 0, overrides))
+
+          // Then
+          .isInstanceOf(EmbeddedException.class)
+          .hasMessageContaining("did not start: ")
+          .hasMessageContaining("Address already in use");
+      EmbeddedBroker.start(directory, 0).close();
+    }
+  }
 }

@@ -13,19 +13,20 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import org.apache.avro.Schema;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class SubjectServiceTest {
-  private static final String A = record("{\"name\":\"a\",\"type\":\"int\"}");
-  private static final String A_B_OPTIONAL =
+  private static final Schema A = record("{\"name\":\"a\",\"type\":\"int\"}");
+  private static final Schema A_B_OPTIONAL =
       record("{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"int\",\"default\":1}");
-  private static final String A_B =
+  private static final Schema A_B =
       record("{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"int\"}");
-  private static final String B = record("{\"name\":\"b\",\"type\":\"int\"}");
-  private static final String NOTHING = record("");
+  private static final Schema B = record("{\"name\":\"b\",\"type\":\"int\"}");
+  private static final Schema NOTHING = record("");
 
   private final MemoryLog log = new MemoryLog();
   private final SubjectService service = new SubjectService(log);
@@ -46,16 +47,28 @@ class SubjectServiceTest {
   void whitespaceMakesNoNewSchemaButADocDoes() {
     // Given
     int id = service.register("s", A);
+    String text = A.toString();
 
     // When
-    int spaced = service.register("s", A.replace(",", " ,\n "));
-    int documented =
-        service.register(
-            "s", A.replace("\"type\":\"record\"", "\"type\":\"record\",\"doc\":\"d\""));
+    int spaced = service.register("s", SchemaText.parse(text.replace(",", " ,\n ")));
+    Schema documented = SchemaText.parse(text.replace("\"fields\"", "\"doc\":\"d\",\"fields\""));
 
     // Then
     assertThat(spaced).isEqualTo(id);
-    assertThat(documented).isEqualTo(id + 1);
+    assertThat(service.register("s", documented)).isEqualTo(id + 1);
+  }
+
+  @Test
+  void theOrderOfPropertiesMattersUnlessNormalized() {
+    // Given
+    String one = "{\"type\":\"string\",\"x\":{\"b\":1,\"a\":[2]},\"w\":0}";
+    String two = "{\"w\":0,\"x\":{\"a\":[2],\"b\":1},\"type\":\"string\"}";
+
+    // When, Then
+    assertThat(service.register("s", SchemaText.parse(one)))
+        .isNotEqualTo(service.register("s", SchemaText.parse(two)));
+    assertThat(service.register("t", SchemaText.normalized(one)))
+        .isEqualTo(service.register("t", SchemaText.normalized(two)));
   }
 
   @Test
@@ -117,8 +130,8 @@ class SubjectServiceTest {
   @Test
   void transitiveLevelsLookAtAllVersionsAndOthersAtTheLatest() {
     // Given: c was a string once, then absent
-    String string = record("{\"name\":\"c\",\"type\":\"string\",\"default\":\"\"}");
-    String number = record("{\"name\":\"c\",\"type\":\"int\",\"default\":0}");
+    Schema string = record("{\"name\":\"c\",\"type\":\"string\",\"default\":\"\"}");
+    Schema number = record("{\"name\":\"c\",\"type\":\"int\",\"default\":0}");
     service.register("s", string);
     service.register("s", NOTHING);
 
@@ -160,7 +173,7 @@ class SubjectServiceTest {
     refused(RegistryError.VERSION_SOFT_DELETED, () -> service.deleteVersion("s", "1", false));
     refused(RegistryError.VERSION_NOT_FOUND, () -> service.version("s", "1", false));
     assertThat(service.version("s", "1", true).deleted()).isTrue();
-    assertThat(service.schema(1)).isEqualTo(A);
+    assertThat(service.schema(1)).isEqualTo(A.toString());
     assertThat(service.deleteVersion("s", "1", true)).isEqualTo(1);
     refused(RegistryError.SCHEMA_NOT_FOUND, () -> service.schema(1));
 
@@ -208,9 +221,12 @@ class SubjectServiceTest {
   @Test
   void refusesWhatIsNoSchemaSubjectOrVersion() {
     service.register("s", A);
-    refused(RegistryError.INVALID_SCHEMA, () -> service.register("s", "{"));
-    refused(RegistryError.INVALID_SCHEMA, () -> service.register("s", ""));
-    refused(RegistryError.INVALID_SCHEMA, () -> service.register("s", "[".repeat(100_000)));
+    refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.parse("{"));
+    refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.normalized("{"));
+    refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.parse(""));
+    refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.normalized(""));
+    refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.parse("[".repeat(100_000)));
+    refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.normalized("[".repeat(100_000)));
     refused(RegistryError.INVALID_SUBJECT, () -> service.register(" ", A));
     refused(RegistryError.INVALID_SUBJECT, () -> service.register("a\nb", A));
     refused(RegistryError.INVALID_VERSION, () -> service.version("s", "0", false));
@@ -263,7 +279,7 @@ class SubjectServiceTest {
             RegistryRefusal.class, e -> assertThat(e.code()).isEqualTo(error.code()));
   }
 
-  private static String schema(String name) {
+  private static Schema schema(String name) {
     return switch (name) {
       case "a" -> A;
       case "b" -> B;
@@ -273,8 +289,8 @@ class SubjectServiceTest {
     };
   }
 
-  private static String record(String fields) {
-    return "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" + fields + "]}";
+  private static Schema record(String fields) {
+    return SchemaText.parse("{\"type\":\"record\",\"name\":\"R\",\"fields\":[" + fields + "]}");
   }
 
   private static final class MemoryLog implements SchemaLog {

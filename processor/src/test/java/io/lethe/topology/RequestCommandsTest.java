@@ -10,6 +10,8 @@ import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.state.Answer;
+import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestEventKind;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -136,6 +138,29 @@ class RequestCommandsTest {
     lethe.advance(GRACE);
     assertThat(lethe.jobs()).isEmpty();
     assertThat(lethe.receipts()).isEmpty();
+  }
+
+  @Test
+  void aCommandUnderAnotherKeyFindsItsRequest() {
+    // Given
+    UUID id = pendingRequest();
+    RequestEvent routed =
+        RequestEvent.newBuilder()
+            .setRequestId(id)
+            .setKind(RequestEventKind.ROUTED)
+            .setCommand(RequestCommand.CANCEL)
+            .setReceivedAt(START)
+            .setAt(START)
+            .build();
+
+    // When: what intake says about a command on a request that its partition does not know
+    lethe.requestEvent("intake-events", routed);
+
+    // Then
+    assertThat(lethe.receipts())
+        .singleElement()
+        .satisfies(receipt -> assertThat(receipt.getStatus()).isEqualTo(RequestStatus.CANCELLED));
+    assertThat(lethe.lastAnswer(id).getAnswer()).isEqualTo(Answer.GRANTED);
   }
 
   @Test

@@ -34,6 +34,7 @@ import io.lethe.fisher.FisherSums;
 import io.lethe.intake.IntakeSettings;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.CommandAnswer;
+import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestState;
@@ -218,6 +219,15 @@ final class TopologyFixture implements AutoCloseable {
             Serdes.String().serializer(),
             StateSerde.of(RequestEvent.class).serializer())
         .pipeInput(event.getRequestId().toString(), event, now);
+  }
+
+  void task(ErasureTask task) {
+    driver
+        .createInputTopic(
+            "lethe-test-erasure-tasks-repartition",
+            Serdes.String().serializer(),
+            StateSerde.of(ErasureTask.class).serializer())
+        .pipeInput(task.getModelId(), task, now);
   }
 
   List<UnlearningJob> jobs() {

@@ -3,18 +3,24 @@ package io.lethe.unlearning;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.modality.nlp.DefaultVocabulary;
+import ai.djl.modality.nlp.embedding.TrainableWordEmbedding;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.AbstractBlock;
+import ai.djl.nn.Activation;
 import ai.djl.nn.Block;
 import ai.djl.nn.Blocks;
+import ai.djl.nn.LambdaBlock;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.convolutional.Conv1d;
 import ai.djl.nn.convolutional.Conv2d;
 import ai.djl.nn.core.Linear;
+import ai.djl.nn.norm.LayerNorm;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import io.lethe.dataset.Datasets;
@@ -30,6 +36,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class FisherComputerTest {
   private static final SampleDataset DATA =
@@ -71,6 +80,91 @@ class FisherComputerTest {
             .add(Blocks.batchFlattenBlock())
             .add(Linear.builder().setUnits(4).build());
     assertFastEqualsLoop(DjlModel.of(block, DATA.sampleShape(), 1, DataType.FLOAT64));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("layers")
+  void equalsTheLoopOn(String name, Block block) {
+    DjlModel model = DjlModel.of(block, DATA.sampleShape(), 1, DataType.FLOAT64);
+    try (ProbedBlock probed = ProbedBlock.of(block).orElseThrow()) {
+      assertThat(probed.layers()).as("layers with a fast form").isNotEmpty();
+    }
+    assertFastEqualsLoop(model);
+  }
+
+  static List<Arguments> layers() {
+    Block shared = Linear.builder().setUnits(10).build();
+    Block sharedConvolution = convolution(1, 1, 1, 1);
+    return List.of(
+        Arguments.of(
+            "grouped convolution", classifier(convolution(4, 1, 1, 1), convolution(6, 2, 1, 2))),
+        Arguments.of(
+            "depthwise convolution", classifier(convolution(4, 1, 1, 1), convolution(4, 4, 2, 1))),
+        Arguments.of(
+            "depthwise convolution with a multiplier",
+            classifier(convolution(3, 1, 1, 1), convolution(6, 3, 1, 1))),
+        Arguments.of(
+            "convolution over one axis",
+            classifier(
+                flat(10, 10),
+                Conv1d.builder()
+                    .setKernelShape(new Shape(3))
+                    .optStride(new Shape(2))
+                    .optPadding(new Shape(2))
+                    .optDilation(new Shape(2))
+                    .optGroups(2)
+                    .setFilters(4)
+                    .build())),
+        Arguments.of(
+            "sequence through linear layers",
+            classifier(flat(10, 10), Linear.builder().setUnits(5).build(), Activation.tanhBlock())),
+        Arguments.of(
+            "layer normalisation", classifier(LayerNorm.builder().build(), Activation.tanhBlock())),
+        Arguments.of(
+            "layer normalisation of the last axis",
+            classifier(flat(10, 10), LayerNorm.builder().axis(2).build(), Activation.tanhBlock())),
+        Arguments.of(
+            "layer normalisation without a scale",
+            classifier(flat(100), LayerNorm.builder().optScale(false).build())),
+        Arguments.of("embedding", classifier(flat(100), TOKENS, embedding())),
+        Arguments.of(
+            "a linear layer used twice",
+            classifier(flat(10, 10), shared, Activation.tanhBlock(), shared)),
+        Arguments.of(
+            "a convolution used twice",
+            classifier(sharedConvolution, Activation.tanhBlock(), sharedConvolution)));
+  }
+
+  /** Grey values as items of a small vocabulary; many positions hold the same one. */
+  private static final Block TOKENS =
+      LambdaBlock.singleton(x -> x.mul(6).floor().toType(DataType.INT64, false));
+
+  private static Block embedding() {
+    return new TrainableWordEmbedding(
+        new DefaultVocabulary(List.of("a", "b", "c", "d", "e", "f", "g", "h")), 5);
+  }
+
+  private static Block flat(long... shape) {
+    return LambdaBlock.singleton(
+        x -> x.reshape(new Shape(x.getShape().get(0)).addAll(new Shape(shape))));
+  }
+
+  private static Block convolution(int filters, int groups, int stride, int dilation) {
+    return Conv2d.builder()
+        .setKernelShape(new Shape(3, 3))
+        .optPadding(new Shape(2, 2))
+        .optStride(new Shape(stride, stride))
+        .optDilation(new Shape(dilation, dilation))
+        .optGroups(groups)
+        .setFilters(filters)
+        .build();
+  }
+
+  private static Block classifier(Block... layers) {
+    return new SequentialBlock()
+        .addAll(layers)
+        .add(Blocks.batchFlattenBlock())
+        .add(Linear.builder().setUnits(4).build());
   }
 
   @Test
@@ -138,7 +232,7 @@ class FisherComputerTest {
   }
 
   @Test
-  void computesALayerCalledTwiceOneSampleAtATime() {
+  void addsTheGradientsOfALayerThatIsUsedTwice() {
     Block shared = Linear.builder().setUnits(8).build();
     Block block =
         new SequentialBlock()

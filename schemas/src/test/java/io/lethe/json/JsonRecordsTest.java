@@ -66,7 +66,8 @@ class JsonRecordsTest {
             """
             {"requestId":"6f1e7a55-0000-4000-8000-00000000002a",\
             "selector":{"kind":"SUBJECT","subjectId":"s","sampleIds":[]},\
-            "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z"}""");
+            "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z",\
+            "command":"ERASE"}""");
   }
 
   @ParameterizedTest
@@ -136,10 +137,8 @@ class JsonRecordsTest {
         "/requestId    | null           | requestId: missing",
         "/selector     | []             | selector: expected an object, found an array",
         "/selector/kin | 1              | selector: unknown field 'kin'; known are kind, subjectId",
-        "/selector/kind| '\"ALL\"'        | selector.kind: expected one of [SUBJECT, SAMPLES, CLASS]",
+        "/selector/kind| '\"ALL\"'        | selector.kind: expected one of [SUBJECT, SAMPLES",
         "/selector/sampleIds | [1]      | selector.sampleIds[0]: expected a string, found a number",
-        "/selector/classLabel | 1.5     | selector.classLabel: expected a whole number, found a nu",
-        "/selector/classLabel | 3000000000 | selector.classLabel: expected a whole number from -21",
         "/receivedAt   | '\"yesterday\"'  | receivedAt: expected an instant such as",
         "/models       | '\"digits\"'     | models: expected an array, found a string",
       })
@@ -152,6 +151,24 @@ class JsonRecordsTest {
 
     // When / Then
     assertThatThrownBy(() -> JsonRecords.fromJson(json, DeletionRequest.class))
+        .isInstanceOf(JsonFormException.class)
+        .hasMessageStartingWith(message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "1.5        | samples: expected a whole number, found a nu",
+        "3000000000 | samples: expected a whole number from -21",
+      })
+  void aWholeNumberIsWhole(String value, String message) throws IOException {
+    // Given
+    ObjectNode json = JsonRecords.toJson(new SetMetrics(0.5, 1.0, 10));
+    json.set("samples", MAPPER.readTree(value));
+
+    // When / Then
+    assertThatThrownBy(() -> JsonRecords.fromJson(json, SetMetrics.class))
         .isInstanceOf(JsonFormException.class)
         .hasMessageStartingWith(message);
   }

@@ -72,7 +72,7 @@ final class CachingSchemaRegistryClient extends DelegatingSchemaRegistryClient {
     try {
       return super.schemaById(id);
     } catch (SchemaRegistryException e) {
-      if (e.status() == 404 && !missingIdTtl.isZero()) {
+      if (e.error() == RegistryError.SCHEMA_NOT_FOUND && !missingIdTtl.isZero()) {
         synchronized (missing) {
           if (missing.size() >= MOST_MISSING_IDS) {
             missing.remove(missing.keySet().iterator().next());

@@ -72,6 +72,8 @@ public record RegistryClientConfig(
           .define("missing.id.cache.ttl.sec", ConfigDef.Type.LONG, 10L, atLeast(0), LOW, "")
           .define("normalize.schemas", ConfigDef.Type.BOOLEAN, false, LOW, "");
 
+  private static final ConfigDef TLS_DEFINITION = new ConfigDef().withClientSslSupport();
+
   /**
    * @param uri without user info and without a trailing slash
    * @param authorization the header's value, empty for none
@@ -109,7 +111,7 @@ public record RegistryClientConfig(
         millis(values, "retries.max.wait.ms"),
         Duration.ofSeconds((Long) values.get("missing.id.cache.ttl.sec")),
         (Boolean) values.get("normalize.schemas"),
-        Map.copyOf(tls(properties)));
+        tls(properties));
   }
 
   /** Whether the registry lives in this JVM's memory only: {@code mock://scope}, for tests. */
@@ -173,6 +175,6 @@ public record RegistryClientConfig(
       throw new ConfigException(
           PREFIX + HOSTNAME_CHECK, hostnameCheck, "host names are always verified");
     }
-    return tls;
+    return tls.isEmpty() ? Map.of() : TLS_DEFINITION.parse(tls);
   }
 }

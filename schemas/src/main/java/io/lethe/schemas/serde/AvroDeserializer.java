@@ -1,5 +1,6 @@
 package io.lethe.schemas.serde;
 
+import io.lethe.schemas.client.RegistryError;
 import io.lethe.schemas.client.SchemaRegistryClient;
 import io.lethe.schemas.client.SchemaRegistryClients;
 import io.lethe.schemas.client.SchemaRegistryException;
@@ -23,8 +24,6 @@ import org.apache.kafka.common.serialization.Deserializer;
  * bytes may be readable later.
  */
 public final class AvroDeserializer<T extends SpecificRecord> implements Deserializer<T> {
-  private static final int NOT_FOUND = 404;
-
   private final Map<Integer, DatumReader<T>> readers = new ConcurrentHashMap<>();
   private final Schema fixedType;
   private SchemaRegistryClient registry;
@@ -75,7 +74,8 @@ public final class AvroDeserializer<T extends SpecificRecord> implements Deseria
     try {
       writer = registry.schemaById(id);
     } catch (SchemaRegistryException e) {
-      if (e.status() == NOT_FOUND) {
+      // Not any 404: a wrong URL must not turn every record into a dead letter.
+      if (e.error() == RegistryError.SCHEMA_NOT_FOUND) {
         throw new SerializationException("Topic " + topic + ": no schema has the id " + id, e);
       }
       throw e;

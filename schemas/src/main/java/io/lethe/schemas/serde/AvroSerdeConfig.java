@@ -13,7 +13,8 @@ import org.apache.kafka.common.config.ConfigException;
  * @param autoRegister register schemas that the subject does not have; {@code
  *     auto.register.schemas}, default true. Otherwise such a schema is an error.
  * @param useLatest write with the subject's latest schema instead of the record's own; {@code
- *     use.latest.version}, default false. Needs {@code auto.register.schemas=false}.
+ *     use.latest.version}, default false. Excludes {@code auto.register.schemas=true} (which
+ *     silently wins in Confluent's serializer).
  * @param latestStrict with {@code useLatest}: refuse a latest schema that cannot hold every record
  *     of the own one; {@code latest.compatibility.strict}, default true
  * @param subjects how subjects are named; {@code key.subject.name.strategy}, {@code

@@ -4,6 +4,7 @@ import io.lethe.schemas.client.RegisteredSchema;
 import io.lethe.schemas.client.SchemaRegistryClient;
 import io.lethe.schemas.client.SchemaRegistryClients;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.avro.Schema;
@@ -127,7 +128,7 @@ public final class AvroSerializer<T extends SpecificRecord> implements Serialize
     }
 
     @Override
-    public void write(SpecificRecord record, Encoder encoder) throws java.io.IOException {
+    public void write(SpecificRecord record, Encoder encoder) throws IOException {
       ByteArrayOutputStream out = new ByteArrayOutputStream(USUAL_BYTES);
       DatumCodec.write(new SpecificDatumWriter<SpecificRecord>(own), record, out, "The record");
       Object projected =

@@ -3,6 +3,7 @@ package io.lethe.schemas.serde;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.avro.Schema;
@@ -38,7 +39,7 @@ public final class StateSerde<T extends SpecificRecord> implements Serde<T> {
   private final DatumWriter<T> writer;
   private final Map<Long, DatumReader<T>> readers = new ConcurrentHashMap<>();
 
-  private StateSerde(Class<T> type) {
+  private StateSerde(Class<T> type, List<Schema> earlier) {
     Schema own = SpecificData.get().getSchema(type);
     long fingerprint = SchemaNormalization.parsingFingerprint64(own);
     this.name = own.getFullName();
@@ -50,7 +51,7 @@ public final class StateSerde<T extends SpecificRecord> implements Serde<T> {
             .putLong(fingerprint)
             .array();
     this.writer = new SpecificDatumWriter<>(own);
-    for (Schema released : ReleasedSchemas.of(own.getFullName())) {
+    for (Schema released : earlier) {
       readers.put(
           SchemaNormalization.parsingFingerprint64(released),
           new SpecificDatumReader<>(released, own));
@@ -59,7 +60,11 @@ public final class StateSerde<T extends SpecificRecord> implements Serde<T> {
   }
 
   public static <T extends SpecificRecord> StateSerde<T> of(Class<T> type) {
-    return new StateSerde<>(type);
+    return of(type, ReleasedSchemas.of(SpecificData.get().getSchema(type).getFullName()));
+  }
+
+  static <T extends SpecificRecord> StateSerde<T> of(Class<T> type, List<Schema> earlier) {
+    return new StateSerde<>(type, earlier);
   }
 
   @Override

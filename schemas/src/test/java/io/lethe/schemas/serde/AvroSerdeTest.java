@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaBuilder;
 import org.apache.avro.generic.GenericData;
@@ -117,6 +118,23 @@ class AvroSerdeTest {
     assertThat(fromOlder.getCommand().toString()).isEqualTo("ERASE");
     assertThat(fromOlder.getModels()).containsExactly("mnist-cnn");
     assertThat(fromNewer).isEqualTo(Events.deletionRequest());
+  }
+
+  @Test
+  void readsAWriterThatKnowsNothingOfJava() throws Exception {
+    // Given: the schema as a Python producer has it
+    String own = DeletionRequest.getClassSchema().toString();
+    String plain =
+        own.replace("\"avro.java.string\":\"String\",", "")
+            .replace(",\"avro.java.string\":\"String\"", "");
+    assertThat(plain).isNotEqualTo(own).doesNotContain("java");
+
+    // When
+    DeletionRequest read = read(write(new Schema.Parser().parse(plain)));
+
+    // Then
+    assertThat(read).isEqualTo(Events.deletionRequest());
+    assertThat(read.getModels().get(0)).isInstanceOf(String.class);
   }
 
   @Test
@@ -390,8 +408,8 @@ class AvroSerdeTest {
     Schema.Field added =
         new Schema.Field(name, Schema.create(Schema.Type.STRING), "Added later.", "");
     copy.setFields(
-        java.util.stream.Stream.concat(
-                java.util.stream.Stream.of(added),
+        Stream.concat(
+                Stream.of(added),
                 schema.getFields().stream().map(field -> new Schema.Field(field, field.schema())))
             .toList());
     return copy;
