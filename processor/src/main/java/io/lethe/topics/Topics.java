@@ -12,6 +12,8 @@ import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.schemas.serde.EventSerdes;
+import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.RequestEvent;
 import io.lethe.topics.Topic.Cleanup;
 import io.lethe.topics.Topic.KeyedBy;
 import java.time.Duration;
@@ -39,6 +41,7 @@ public final class Topics {
   private final Topic<FisherKey, FisherChunk> fisherUpdates;
   private final Topic<String, ModelVersion> modelVersions;
   private final Topic<String, ErasureReceipt> erasureReceipts;
+  private final Topic<String, RequestEvent> requestFeedback;
   private final Topic<byte[], byte[]> deadLetters;
 
   /**
@@ -137,6 +140,16 @@ public final class Topics {
             MIB,
             id,
             EventSerdes.of(ErasureReceipt.class, registry, false));
+    requestFeedback =
+        new Topic<>(
+            prefix + "request-feedback",
+            KeyedBy.SUBJECT,
+            k -> k,
+            Cleanup.DELETE,
+            MONTH,
+            MIB,
+            id,
+            StateSerde.of(RequestEvent.class));
     deadLetters =
         new Topic<>(
             prefix + "dead-letters",
@@ -185,6 +198,14 @@ public final class Topics {
     return erasureReceipts;
   }
 
+  /**
+   * From tracking back to intake, inside the application: what has to reach the partition that
+   * knows a request, which tracking names; the key, a requestId, does not decide it.
+   */
+  public Topic<String, RequestEvent> requestFeedback() {
+    return requestFeedback;
+  }
+
   public Topic<byte[], byte[]> deadLetters() {
     return deadLetters;
   }
@@ -201,6 +222,7 @@ public final class Topics {
         fisherUpdates,
         modelVersions,
         erasureReceipts,
+        requestFeedback,
         deadLetters);
   }
 }

@@ -20,6 +20,7 @@ import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.Regulation;
+import io.lethe.events.RequestCommand;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
 import io.lethe.events.SetMetrics;
@@ -32,6 +33,8 @@ import io.lethe.fisher.FisherReader;
 import io.lethe.fisher.FisherSums;
 import io.lethe.intake.IntakeSettings;
 import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.CommandAnswer;
+import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestState;
@@ -93,7 +96,12 @@ final class TopologyFixture implements AutoCloseable {
             partitions,
             new IntakeSettings(GRACE, Duration.ofSeconds(1)),
             new BatchingSettings(
-                Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofHours(1), 1_000),
+                Duration.ofSeconds(1),
+                Duration.ofSeconds(5),
+                Duration.ofHours(1),
+                1_000,
+                Duration.ofHours(1),
+                Duration.ofDays(7)),
             attestor::attest,
             attestor::attest)
         .build();
@@ -179,6 +187,30 @@ final class TopologyFixture implements AutoCloseable {
             .build());
   }
 
+  /** Sends a command under the key of its request. */
+  void command(UUID requestId, String key, RequestCommand command, String reason, Instant dueAt) {
+    send(
+        topics.deletionRequests(),
+        key,
+        DeletionRequest.newBuilder()
+            .setRequestId(requestId)
+            .setCommand(command)
+            .setReason(reason)
+            .setSelector(Selector.newBuilder().setKind(SelectorKind.SUBJECT).build())
+            .setReceivedAt(now)
+            .setDueAt(dueAt)
+            .build());
+  }
+
+  void command(UUID requestId, String key, RequestCommand command) {
+    command(requestId, key, command, null, null);
+  }
+
+  CommandAnswer lastAnswer(UUID requestId) {
+    List<CommandAnswer> commands = requestState(requestId).getCommands();
+    return commands.get(commands.size() - 1);
+  }
+
   /** Puts a record on one of the internal topics between the sub-topologies. */
   void requestEvent(String repartition, RequestEvent event) {
     driver
@@ -187,6 +219,15 @@ final class TopologyFixture implements AutoCloseable {
             Serdes.String().serializer(),
             StateSerde.of(RequestEvent.class).serializer())
         .pipeInput(event.getRequestId().toString(), event, now);
+  }
+
+  void task(ErasureTask task) {
+    driver
+        .createInputTopic(
+            "lethe-test-erasure-tasks-repartition",
+            Serdes.String().serializer(),
+            StateSerde.of(ErasureTask.class).serializer())
+        .pipeInput(task.getModelId(), task, now);
   }
 
   List<UnlearningJob> jobs() {
