@@ -58,6 +58,7 @@ final class Records {
                     .setSamples(15)
                     .setUnlearnedAt(TIME)
                     .build()))
+        .setWithdrawnModels(List.of("withdrawn"))
         .setReceivedAt(TIME)
         .setDueAt(TIME.plusSeconds(60))
         .setCompletedAt(TIME.plusSeconds(30))
