@@ -2,6 +2,7 @@ package io.lethe.batching;
 
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelResult;
+import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
@@ -56,13 +57,47 @@ final class Batches {
     return byAge.isBefore(byDueDate) ? byAge : byDueDate;
   }
 
-  /** Fires the pending batch when a rule of the policy says so. */
+  /**
+   * Fires the pending batch when a rule of the policy says so. What earlier anchors had forgotten
+   * comes first: until then no request may be told that the model has forgotten its samples.
+   */
   ModelState fireIfDue(ModelState state) {
+    if (state.getPhase() == Phase.COLLECTING && state.getCarriedSamples() > 0) {
+      return fireCarried(state);
+    }
     ModelState next = state;
     while (isDue(next)) {
       next = fire(next);
     }
     return next;
+  }
+
+  private ModelState fireCarried(ModelState state) {
+    List<String> samples =
+        stores.carried(state.getRegistration().getModelId(), settings.maxSamplesPerJob());
+    String work = "carried/" + state.getCarriedSamples();
+    ModelState unlearning =
+        started(ModelState.newBuilder(state).setBatchEnd(state.getFirstTask()).build(), work);
+    jobs.offer(job(unlearning).setSampleIds(samples).setRequests(0).setCarriedOver(true).build());
+    return unlearning;
+  }
+
+  private ModelState started(ModelState state, String work) {
+    return ModelState.newBuilder(state)
+        .setPhase(Phase.UNLEARNING)
+        .setBatches(state.getBatches() + 1)
+        .setJobId(Jobs.id(state, work))
+        .setAttempt(1)
+        .setFirstAttempt(1)
+        .setFiredAt(emitter.now())
+        .setHeardAt(emitter.now())
+        .build();
+  }
+
+  private UnlearningJob.Builder job(ModelState state) {
+    return jobs.job(state, JobKind.UNLEARN)
+        .setErasedSampleIds(
+            stores.erased(state.getRegistration().getModelId(), state.getAnchorId()));
   }
 
   private boolean isDue(ModelState state) {
@@ -76,13 +111,11 @@ final class Batches {
   }
 
   private ModelState fire(ModelState state) {
-    String modelId = state.getRegistration().getModelId();
     Batch batch = gather(state);
     ModelState fired =
         pending.rescanned(
             ModelState.newBuilder(state)
                 .setBatchEnd(batch.end())
-                .setBatches(state.getBatches() + 1)
                 .setPendingRequests(state.getPendingRequests() - batch.requests())
                 .setPendingSamples(state.getPendingSamples() - batch.requestedSamples())
                 .build());
@@ -90,20 +123,12 @@ final class Batches {
       // All were erased by earlier batches: the current version has forgotten them.
       return answer(fired);
     }
-    ModelState unlearning =
-        ModelState.newBuilder(fired)
-            .setPhase(Phase.UNLEARNING)
-            .setJobId(Jobs.id(modelId, state.getAnchorId(), Long.toString(state.getFirstTask())))
-            .setAttempt(1)
-            .setFiredAt(emitter.now())
-            .setHeardAt(emitter.now())
-            .build();
+    ModelState unlearning = started(fired, Long.toString(state.getFirstTask()));
     jobs.offer(
-        unlearning,
-        JobKind.UNLEARN,
-        List.copyOf(batch.samples()),
-        stores.erased(modelId, state.getAnchorId()),
-        batch.requests());
+        job(unlearning)
+            .setSampleIds(List.copyOf(batch.samples()))
+            .setRequests(batch.requests())
+            .build());
     try (KeyValueIterator<Bytes, ErasureTask> tasks = tasks(unlearning)) {
       while (tasks.hasNext()) {
         emitter.emit(emitter.event(tasks.next().value, RequestEventKind.STARTED));

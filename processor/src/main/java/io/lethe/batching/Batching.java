@@ -1,16 +1,17 @@
 package io.lethe.batching;
 
 import io.lethe.events.FisherChunk;
-import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
+import io.lethe.events.ModelCommand;
+import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestCommand;
+import io.lethe.events.Verdict;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import java.time.Instant;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.common.utils.Bytes;
@@ -25,13 +26,18 @@ import org.slf4j.LoggerFactory;
  * <pre>
  *             registered          snapshot whole and outcome RELEASE
  *   (none) ───────────► ANCHORING ───────────► COLLECTING ◄────────────┐
- *                           │                      │ batch fires       │ update whole and
- *                           │ attempts used up     ▼                   │ outcome RELEASE
- *                           └──────► PARKED ◄── UNLEARNING ────────────┘
+ *                         ▲ │                      │ batch fires       │ update whole and
+ *       another artifact  │ │                      ▼                   │ outcome RELEASE
+ *       (from anywhere) ──┘ │                  UNLEARNING ─────────────┘
+ *                           │                    │    ▲
+ *                  failed   ▼       failed, gate ▼    │ a person's command
+ *                         PARKED            PARKED, HELD, ESCALATED
+ *
+ *   tombstone (from anywhere) ──► RETIRED
  * </pre>
  *
  * <p>One job is in flight per model. Tasks that arrive meanwhile wait for the next batch. Nothing
- * is lost in PARKED: the batch keeps its tasks.
+ * is lost where a person is waited for: the batch keeps its tasks.
  */
 final class Batching {
   private static final Logger log = LoggerFactory.getLogger(Batching.class);
@@ -43,6 +49,7 @@ final class Batching {
   private final Jobs jobs;
   private final Batches batches;
   private final Releases releases;
+  private final Anchors anchors;
 
   Batching(
       BatchingSettings settings,
@@ -55,27 +62,38 @@ final class Batching {
     jobs = new Jobs(settings, stores, emitter);
     batches = new Batches(settings, stores, emitter, pending, jobs);
     releases = new Releases(attestor, stores, emitter, batches, jobs);
+    anchors = new Anchors(stores, emitter, pending, jobs);
   }
 
-  /** Registers a model, or changes the policy of a registered one. */
-  void onModel(ModelRegistered registration) {
-    if (registration == null) {
-      throw new InvalidModelException("a model cannot be retired while requests may need it");
-    }
-    if (registration.getModelId().isEmpty() || registration.getModelId().indexOf('\u0000') >= 0) {
-      throw new InvalidModelException("a modelId must not be empty or hold a NUL");
-    }
-    ModelState known = stores.model(registration.getModelId());
-    if (known == null) {
-      put(takeEarly(anchor(registration)));
+  /** Registers a model, changes the policy of a registered one, or retires it. */
+  void onModel(String modelId, Optional<ModelRegistered> value) {
+    ModelState known = stores.model(modelId);
+    boolean there = known != null && known.getPhase() != Phase.RETIRED;
+    if (value.isEmpty()) {
+      if (there) {
+        put(anchors.retired(known));
+      }
       return;
     }
-    if (!known.getRegistration().getArtifactSha256().equals(registration.getArtifactSha256())
-        || !known.getRegistration().getDatasetId().equals(registration.getDatasetId())) {
+    ModelRegistered registration = value.get();
+    if (modelId.isEmpty()
+        || modelId.indexOf('\u0000') >= 0
+        || !registration.getModelId().equals(modelId)) {
       throw new InvalidModelException(
-          "modelId is taken by another artifact or dataset: register this one under a new modelId");
+          "a modelId must be the record's key, not be empty and hold no NUL");
     }
-    put(batches.fireIfDue(ModelState.newBuilder(known).setRegistration(registration).build()));
+    if (known == null) {
+      put(takeEarly(anchors.first(registration)));
+    } else if (!there) {
+      put(anchors.next(known, registration));
+    } else if (!known.getRegistration().getDatasetId().equals(registration.getDatasetId())) {
+      throw new InvalidModelException(
+          "modelId is taken by a model of another dataset: retire that or take another modelId");
+    } else if (!known.getAnchorId().equals(registration.getArtifactSha256())) {
+      put(anchors.next(known, registration));
+    } else {
+      put(batches.fireIfDue(ModelState.newBuilder(known).setRegistration(registration).build()));
+    }
   }
 
   /**
@@ -92,9 +110,14 @@ final class Batching {
   }
 
   private ModelState take(ModelState state, ErasureTask task) {
-    return task.getCommand() == RequestCommand.ERASE
-        ? pending.add(state, task)
-        : pending.command(state, task);
+    if (task.getCommand() != RequestCommand.ERASE) {
+      return pending.command(state, task);
+    }
+    if (state.getPhase() == Phase.RETIRED) {
+      anchors.answer(task); // intake had not heard of it yet
+      return state;
+    }
+    return pending.add(state, task);
   }
 
   private ModelState takeEarly(ModelState state) {
@@ -116,21 +139,50 @@ final class Batching {
     if (state == null || !Jobs.isInFlight(state, outcome.getJobId())) {
       return; // a second delivery, or an offer that another attempt was faster than
     }
+    boolean superseded = outcome.getAttempt() < state.getAttempt();
+    if (superseded && outcome.getVerdict() != Verdict.RELEASE) {
+      return; // of an earlier offer: a newer one is under way
+    }
     ModelState next =
         switch (outcome.getVerdict()) {
           case RELEASE ->
               releases.completeIfWhole(ModelState.newBuilder(state).setOutcome(outcome).build());
-          case ESCALATE, HOLD -> jobs.park(state, outcome.getVerdict().name());
-          case FAILED -> jobs.retryOrPark(state, outcome);
+          case HOLD -> jobs.stop(state, Phase.HELD, "the gate did not hold");
+          case ESCALATE -> jobs.stop(state, Phase.ESCALATED, "the ladder is used up");
+          case FAILED -> jobs.retryOrStop(state, outcome);
         };
     put(batches.fireIfDue(next));
+  }
+
+  /** Takes a person's word on a job that waits for one. */
+  void onCommand(ModelCommand command) {
+    ModelState state = stores.model(command.getModelId());
+    boolean waits =
+        state != null
+            && switch (state.getPhase()) {
+              case PARKED -> command.getCommand() == ModelCommandKind.RETRY;
+              case HELD, ESCALATED -> command.getCommand() != ModelCommandKind.UNKNOWN;
+              case ANCHORING, COLLECTING, UNLEARNING, RETIRED -> false;
+            };
+    if (!waits
+        || command.getJobId().filter(id -> !state.getJobId().equals(Optional.of(id))).isPresent()) {
+      throw new InvalidModelException("the model has no job that waits for this command");
+    }
+    log.info(
+        "a person goes on with a job modelId={} jobId={} command={}",
+        command.getModelId(),
+        state.getJobId().orElseThrow(),
+        command.getCommand());
+    put(jobs.resume(state, command.getCommand() == ModelCommandKind.RELEASE));
   }
 
   /** Takes a piece of a Fisher update. */
   void onFisher(FisherChunk chunk) {
     ModelState state = stores.model(chunk.getModelId());
-    if (state == null || !state.getAnchorId().equals(chunk.getAnchorId())) {
-      return; // of an anchor that is no longer the model's
+    if (state == null
+        || !state.getAnchorId().equals(chunk.getAnchorId())
+        || !Jobs.isInFlight(state, chunk.getJobId())) {
+      return; // of an anchor that is no longer the model's, or of a job that has ended
     }
     switch (stores.fisher().apply(chunk)) {
       case APPLIED -> put(batches.fireIfDue(releases.completeIfWhole(state)));
@@ -148,33 +200,6 @@ final class Batching {
     for (String modelId : stores.due(emitter.now())) {
       put(jobs.offerAgainIfDue(batches.fireIfDue(stores.model(modelId))));
     }
-  }
-
-  private ModelState anchor(ModelRegistered registration) {
-    String anchorId = registration.getArtifactSha256();
-    ModelState state =
-        ModelState.newBuilder()
-            .setRegistration(registration)
-            .setPhase(Phase.ANCHORING)
-            .setAnchorId(anchorId)
-            .setVersion(0)
-            .setArtifactSha256(registration.getArtifactSha256())
-            .setVersionAt(registration.getRegisteredAt())
-            .setTrainingSamples(0)
-            .setErasedSamples(0)
-            .setNextTask(0)
-            .setFirstTask(0)
-            .setPendingRequests(0)
-            .setPendingSamples(0)
-            .setBatchEnd(0)
-            .setBatches(0)
-            .setJobId(Jobs.id(registration.getModelId(), anchorId, "anchor"))
-            .setAttempt(1)
-            .setRung(0)
-            .setHeardAt(emitter.now())
-            .build();
-    jobs.offer(state, JobKind.ANCHOR, List.of(), List.of(), 0);
-    return state;
   }
 
   private void put(ModelState state) {

@@ -55,6 +55,9 @@ public final class BatchingStores {
 
   static final char SEPARATOR = '\u0000';
 
+  /** In the place of an anchor: samples that were erased under earlier ones. */
+  private static final String CARRIED = "";
+
   private final KeyValueStore<String, ModelState> models;
   private final KeyValueStore<Bytes, ErasureTask> tasks;
   private final KeyValueStore<String, Long> taskIndex;
@@ -162,6 +165,11 @@ public final class BatchingStores {
     held.delete(byRequest(task.getModelId(), task.getRequestId()));
   }
 
+  /** Tasks of the model under a legal hold. */
+  KeyValueIterator<String, ErasureTask> allHeld(String modelId) {
+    return held.prefixScan(modelId + SEPARATOR, new StringSerializer());
+  }
+
   void putEarly(ErasureTask task, long offset) {
     early.put(ordered(task.getModelId(), offset), task);
   }
@@ -203,6 +211,46 @@ public final class BatchingStores {
       range.forEachRemaining(entry -> found.add(entry.key.substring(prefix.length())));
     }
     return found;
+  }
+
+  /** Sets the samples erased under an anchor aside for the next one; returns how many are new. */
+  int carry(String modelId, String anchorId) {
+    String prefix = erasedKey(modelId, anchorId, "");
+    int carried = 0;
+    try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
+      while (range.hasNext()) {
+        var entry = range.next();
+        String key = erasedKey(modelId, CARRIED, entry.key.substring(prefix.length()));
+        carried += erased.get(key) == null ? 1 : 0;
+        erased.put(key, entry.value);
+        erased.delete(entry.key);
+      }
+    }
+    return carried;
+  }
+
+  /** At most so many samples of those set aside, sorted. */
+  List<String> carried(String modelId, int limit) {
+    String prefix = erasedKey(modelId, CARRIED, "");
+    List<String> found = new ArrayList<>();
+    try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
+      while (range.hasNext() && found.size() < limit) {
+        found.add(range.next().key.substring(prefix.length()));
+      }
+    }
+    return found;
+  }
+
+  void deleteCarried(String modelId, String sampleId) {
+    erased.delete(erasedKey(modelId, CARRIED, sampleId));
+  }
+
+  /** Deletes what is known of erased samples, under every anchor. */
+  void deleteErased(String modelId) {
+    try (KeyValueIterator<String, UUID> range =
+        erased.prefixScan(modelId + SEPARATOR, new StringSerializer())) {
+      range.forEachRemaining(entry -> erased.delete(entry.key));
+    }
   }
 
   FisherStore fisher() {

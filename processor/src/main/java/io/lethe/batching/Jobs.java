@@ -4,12 +4,17 @@ import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.UnlearningJob;
+import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
+import io.lethe.state.RequestEventKind;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.List;
+import java.util.Locale;
 import java.util.UUID;
+import java.util.function.Consumer;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.state.KeyValueIterator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,8 +38,11 @@ final class Jobs {
     this.emitter = emitter;
   }
 
-  static UUID id(String modelId, String anchorId, String work) {
-    String name = String.join("\u0000", modelId, anchorId, work);
+  /** Of work under the model's anchor; an anchor that comes a second time has other ids. */
+  static UUID id(ModelState state, String work) {
+    String anchoring = state.getAnchorings() == 1 ? "" : "#" + state.getAnchorings();
+    String modelId = state.getRegistration().getModelId();
+    String name = String.join("\u0000", modelId, state.getAnchorId() + anchoring, work);
     return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
   }
 
@@ -46,55 +54,84 @@ final class Jobs {
     return isRunning(state) && state.getJobId().filter(jobId::equals).isPresent();
   }
 
-  /** Offers the state's job for the first time. */
-  void offer(
-      ModelState state, JobKind kind, List<String> samples, List<String> erased, int requests) {
+  /** The state's job; {@link #offer} it once it names what to forget. */
+  UnlearningJob.Builder job(ModelState state, JobKind kind) {
     ModelRegistered model = state.getRegistration();
-    offer(
-        UnlearningJob.newBuilder()
-            .setJobId(state.getJobId().orElseThrow())
-            .setKind(kind)
-            .setModelId(model.getModelId())
-            .setAttempt(state.getAttempt())
-            .setAnchorId(state.getAnchorId())
-            .setFormat(model.getFormat())
-            .setAnchorUri(model.getArtifactUri())
-            .setAnchorSha256(model.getArtifactSha256())
-            .setDatasetUri(model.getDatasetUri())
-            .setHoldoutUri(model.getHoldoutUri().orElse(null))
-            .setSampleIds(samples)
-            .setErasedSampleIds(erased)
-            .setRequests(requests)
-            .setPolicy(model.getPolicy())
-            .setCreatedAt(emitter.now())
-            .build());
+    return UnlearningJob.newBuilder()
+        .setJobId(state.getJobId().orElseThrow())
+        .setKind(kind)
+        .setModelId(model.getModelId())
+        .setAttempt(state.getAttempt())
+        .setAnchorId(state.getAnchorId())
+        .setFormat(model.getFormat())
+        .setAnchorUri(model.getArtifactUri())
+        .setAnchorSha256(model.getArtifactSha256())
+        .setDatasetUri(model.getDatasetUri())
+        .setHoldoutUri(model.getHoldoutUri().orElse(null))
+        .setPolicy(model.getPolicy())
+        .setCreatedAt(emitter.now());
   }
 
-  private void offer(UnlearningJob job) {
+  void offer(UnlearningJob job) {
     stores.putJob(job);
     emitter.emit(job);
   }
 
-  ModelState retryOrPark(ModelState state, JobOutcome outcome) {
-    if (outcome.getAttempt() < state.getAttempt() || state.getRetryAt().isPresent()) {
-      return state; // of an earlier offer: a newer one is under way
+  ModelState retryOrStop(ModelState state, JobOutcome outcome) {
+    if (state.getRetryAt().isPresent()) {
+      return state;
     }
     int maxAttempts = state.getRegistration().getPolicy().getMaxAttempts();
-    if (!outcome.getRetryable() || state.getAttempt() >= maxAttempts) {
-      return park(state, outcome.getError().orElse("unknown"));
+    int attempts = state.getAttempt() - state.getFirstAttempt() + 1;
+    if (!outcome.getRetryable() || attempts >= maxAttempts) {
+      return stop(state, Phase.PARKED, outcome.getError().orElse("unknown"));
     }
-    int doublings = Math.min(state.getAttempt() - 1, MAX_BACKOFF_DOUBLINGS);
+    int doublings = Math.min(attempts - 1, MAX_BACKOFF_DOUBLINGS);
     Instant retryAt = emitter.now().plus(settings.retryBackoff().multipliedBy(1L << doublings));
     return ModelState.newBuilder(state).setRetryAt(retryAt).build();
   }
 
-  ModelState park(ModelState state, String reason) {
+  /** Lets the batch wait for a person; its requests are kept and told so. */
+  ModelState stop(ModelState state, Phase phase, String reason) {
     log.error(
-        "batch parked, its requests are kept modelId={} jobId={} reason={}",
+        "a job waits for a person, its requests are kept modelId={} jobId={} phase={} reason={}",
         state.getRegistration().getModelId(),
         state.getJobId().orElseThrow(),
+        phase,
         reason);
-    return ModelState.newBuilder(state).setPhase(Phase.PARKED).clearRetryAt().build();
+    String told = phase.name().toLowerCase(Locale.ROOT);
+    eachOfBatch(
+        state, task -> emitter.emit(emitter.event(task, RequestEventKind.STOPPED).setReason(told)));
+    return ModelState.newBuilder(state).setPhase(phase).clearRetryAt().clearOutcome().build();
+  }
+
+  /** Goes on with a job that waits for a person, under the current policy. */
+  ModelState resume(ModelState state, boolean gateOverridden) {
+    UnlearningJob waiting = stores.job(state.getRegistration().getModelId());
+    int attempt = state.getAttempt() + 1;
+    offer(
+        UnlearningJob.newBuilder(waiting)
+            .setAttempt(attempt)
+            .setPolicy(state.getRegistration().getPolicy())
+            .setGateOverridden(gateOverridden)
+            .build());
+    boolean anchoring = waiting.getKind() == JobKind.ANCHOR;
+    eachOfBatch(state, task -> emitter.emit(emitter.event(task, RequestEventKind.STARTED)));
+    return ModelState.newBuilder(state)
+        .setPhase(anchoring ? Phase.ANCHORING : Phase.UNLEARNING)
+        .setAttempt(attempt)
+        .setFirstAttempt(attempt)
+        .setFiredAt(emitter.now()) // the person's time is not the job's
+        .setHeardAt(emitter.now())
+        .build();
+  }
+
+  private void eachOfBatch(ModelState state, Consumer<ErasureTask> action) {
+    try (KeyValueIterator<Bytes, ErasureTask> tasks =
+        stores.tasks(
+            state.getRegistration().getModelId(), state.getFirstTask(), state.getBatchEnd())) {
+      tasks.forEachRemaining(entry -> action.accept(entry.value));
+    }
   }
 
   /** When a running job is offered again unless it ends. */
@@ -132,6 +169,7 @@ final class Jobs {
         .clearRetryAt()
         .clearOutcome()
         .clearFiredAt()
-        .setAttempt(0);
+        .setAttempt(0)
+        .setFirstAttempt(1);
   }
 }

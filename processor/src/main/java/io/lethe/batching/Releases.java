@@ -50,7 +50,11 @@ final class Releases {
     UnlearningJob job = stores.job(outcome.getModelId());
     for (String sampleId : job.getSampleIds()) {
       stores.markErased(outcome.getModelId(), state.getAnchorId(), sampleId, job.getJobId());
+      if (job.getCarriedOver()) {
+        stores.deleteCarried(outcome.getModelId(), sampleId);
+      }
     }
+    int carried = job.getCarriedOver() ? job.getSampleIds().size() : 0;
     int erased = state.getErasedSamples() + job.getSampleIds().size();
     ModelVersion version =
         attestor.apply(
@@ -82,6 +86,7 @@ final class Releases {
             .setArtifactSha256(version.getArtifactSha256())
             .setVersionAt(version.getPublishedAt())
             .setErasedSamples(erased)
+            .setCarriedSamples(state.getCarriedSamples() - carried)
             .setJobMillis(LeadTime.learn(state, emitter.now()))
             .build());
   }

@@ -113,8 +113,15 @@ final class Intake {
     retry(waitingPrefix(SelectorKind.SUBJECT, key.getSubjectId()));
   }
 
-  void onModel(ModelRegistered model) {
-    ModelRegistered known = stores.model(model.getModelId());
+  void onModel(String modelId, Optional<ModelRegistered> value) {
+    ModelRegistered known = stores.model(modelId);
+    if (value.isEmpty()) {
+      if (known != null) {
+        stores.delete(known);
+      }
+      return;
+    }
+    ModelRegistered model = value.get();
     if (known != null && !known.getDatasetId().equals(model.getDatasetId())) {
       return; // batching refuses it and says so
     }

@@ -36,7 +36,9 @@ public final class IntakeProcessors {
 
   /** Takes the broadcast of registered models. */
   public ProcessorSupplier<String, ModelRegistered, String, IntakeOutput> models() {
-    return RuleProcessor.of(this::rules, (rules, record) -> rules.onModel(record.value()));
+    return RuleProcessor.of(
+        this::rules,
+        (rules, record) -> rules.onModel(record.key(), Optional.ofNullable(record.value())));
   }
 
   /** Takes what tracking sends back. */

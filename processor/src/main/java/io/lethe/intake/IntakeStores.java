@@ -78,6 +78,11 @@ public final class IntakeStores {
     datasets.put(model.getDatasetId() + SEPARATOR + model.getModelId(), NOTHING);
   }
 
+  void delete(ModelRegistered model) {
+    models.delete(model.getModelId());
+    datasets.delete(model.getDatasetId() + SEPARATOR + model.getModelId());
+  }
+
   /** Keys end with the ids of the models that were trained on the dataset. */
   KeyValueIterator<String, String> modelsOf(String datasetId) {
     return datasets.prefixScan(datasetId + SEPARATOR, new StringSerializer());

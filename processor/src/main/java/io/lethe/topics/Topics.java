@@ -8,6 +8,7 @@ import io.lethe.events.FisherKey;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.JobProgress;
 import io.lethe.events.LineageKey;
+import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
@@ -33,6 +34,7 @@ public final class Topics {
   private static final Duration DAY = Duration.ofDays(1);
 
   private final Topic<String, ModelRegistered> models;
+  private final Topic<String, ModelCommand> modelCommands;
   private final Topic<LineageKey, DatasetLineage> datasetLineage;
   private final Topic<String, DeletionRequest> deletionRequests;
   private final Topic<String, UnlearningJob> unlearningJobs;
@@ -60,6 +62,16 @@ public final class Topics {
             MIB,
             id,
             EventSerdes.of(ModelRegistered.class, registry, false));
+    modelCommands =
+        new Topic<>(
+            prefix + "model-commands",
+            KeyedBy.MODEL,
+            k -> k,
+            Cleanup.DELETE,
+            MONTH,
+            MIB,
+            id,
+            EventSerdes.of(ModelCommand.class, registry, false));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -166,6 +178,13 @@ public final class Topics {
     return models;
   }
 
+  /**
+   * A person's word on a model whose job waits for one: run it again, or release it all the same.
+   */
+  public Topic<String, ModelCommand> modelCommands() {
+    return modelCommands;
+  }
+
   public Topic<LineageKey, DatasetLineage> datasetLineage() {
     return datasetLineage;
   }
@@ -214,6 +233,7 @@ public final class Topics {
   public List<Topic<?, ?>> all() {
     return List.of(
         models,
+        modelCommands,
         datasetLineage,
         deletionRequests,
         unlearningJobs,

@@ -134,7 +134,11 @@ public final class LetheTopology {
                 source(builder, topics.fisherUpdates(), "fisher-updates")
                     .process(
                         batching.fisherUpdates(), Named.as("batching-fisher"), BATCHING_STORES),
-                Named.as("batching-merge-fisher"));
+                Named.as("batching-merge-fisher"))
+            .merge(
+                source(builder, topics.modelCommands(), "model-commands")
+                    .process(batching.commands(), Named.as("batching-commands"), BATCHING_STORES),
+                Named.as("batching-merge-commands"));
     only(outputs, "batching-jobs-only", LetheTopology::job)
         .to(topics.unlearningJobs().name(), produced(topics.unlearningJobs(), "unlearning-jobs"));
     only(outputs, "batching-versions-only", LetheTopology::version)

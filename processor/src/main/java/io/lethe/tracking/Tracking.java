@@ -42,7 +42,7 @@ final class Tracking {
       case ROUTED -> route(known, event);
       case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
           settle(event, commanded(orPlaceholder(known, event), event));
-      case RECEIVED, ACCEPTED, DENIED, STARTED, UNLEARNED -> {
+      case RECEIVED, ACCEPTED, DENIED, STARTED, STOPPED, UNLEARNED, RETIRED -> {
         if (known == null || !isFinal(known.getStatus())) {
           settle(event, advanced(orPlaceholder(known, event), event));
         }
@@ -71,7 +71,9 @@ final class Tracking {
               .setReason(event.getReason().orElseThrow())
               .build();
       case STARTED -> started(state, event, ModelStage.STARTED);
+      case STOPPED -> started(state, event, ModelStage.STOPPED);
       case UNLEARNED -> unlearned(state, event);
+      case RETIRED -> at(state, event, ModelStage.RETIRED);
       default -> throw new IllegalStateException("not a step: " + event.getKind());
     };
   }
@@ -114,18 +116,22 @@ final class Tracking {
     if (isFinal(state.getStatus()) || !state.getAccepted()) {
       return state;
     }
-    List<String> withdrawn = withdrawn(state);
-    if (state.getResults().size() + withdrawn.size() < state.getModels().size()) {
+    List<String> withdrawn = models(state, ModelStage.WITHDRAWN);
+    List<String> retired = models(state, ModelStage.RETIRED);
+    if (state.getResults().size() + withdrawn.size() + retired.size() < state.getModels().size()) {
       return state;
     }
+    boolean forgotten = !state.getResults().isEmpty();
+    boolean cancelled = !forgotten && !withdrawn.isEmpty();
     return RequestState.newBuilder(state)
-        .setStatus(state.getResults().isEmpty() ? RequestStatus.CANCELLED : RequestStatus.COMPLETED)
+        .setStatus(cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED)
+        .setReason(forgotten || cancelled ? null : "model_retired")
         .build();
   }
 
-  private static List<String> withdrawn(RequestState state) {
+  private static List<String> models(RequestState state, ModelStage stage) {
     return state.getProgress().stream()
-        .filter(progress -> progress.getStage() == ModelStage.WITHDRAWN)
+        .filter(progress -> progress.getStage() == stage)
         .map(ModelProgress::getModelId)
         .toList();
   }
@@ -185,7 +191,8 @@ final class Tracking {
     String modelId = event.getModelId().get();
     List<ModelProgress> progress = new ArrayList<>(state.getProgress());
     progress.removeIf(model -> model.getModelId().equals(modelId));
-    progress.add(new ModelProgress(modelId, stage, event.getAt()));
+    String reason = stage == ModelStage.STOPPED ? event.getReason().orElseThrow() : null;
+    progress.add(new ModelProgress(modelId, stage, event.getAt(), reason));
     return RequestState.newBuilder(state).setProgress(progress).build();
   }
 
@@ -197,7 +204,8 @@ final class Tracking {
             .setReason(state.getReason().orElse(null))
             .setRegulation(state.getRegulation())
             .setModels(state.getResults())
-            .setWithdrawnModels(withdrawn(state))
+            .setWithdrawnModels(models(state, ModelStage.WITHDRAWN))
+            .setRetiredModels(models(state, ModelStage.RETIRED))
             .setReceivedAt(state.getReceivedAt())
             .setDueAt(state.getDueAt().orElse(null))
             .setCompletedAt(Instant.ofEpochMilli(context.currentSystemTimeMs()))

@@ -16,6 +16,8 @@ import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.LineageKey;
+import io.lethe.events.ModelCommand;
+import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
@@ -127,6 +129,21 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   void register(String modelId, String datasetId, UnlearningPolicy policy) {
+    register(modelId, datasetId, policy, SHA);
+  }
+
+  void retire(String modelId) {
+    send(topics.models(), modelId, null);
+  }
+
+  void modelCommand(String modelId, ModelCommandKind command) {
+    send(
+        topics.modelCommands(),
+        modelId,
+        ModelCommand.newBuilder().setModelId(modelId).setCommand(command).setGivenAt(now).build());
+  }
+
+  void register(String modelId, String datasetId, UnlearningPolicy policy, String sha256) {
     send(
         topics.models(),
         modelId,
@@ -134,7 +151,7 @@ final class TopologyFixture implements AutoCloseable {
             .setModelId(modelId)
             .setFormat(ModelFormat.DJL)
             .setArtifactUri("file:/models/" + modelId)
-            .setArtifactSha256(SHA)
+            .setArtifactSha256(sha256)
             .setDatasetId(datasetId)
             .setDatasetUri("synthetic:digits")
             .setPolicy(policy)
@@ -347,6 +364,12 @@ final class TopologyFixture implements AutoCloseable {
     return driver.<String, ModelState>getKeyValueStore(BatchingStores.MODELS_STORE).get(modelId);
   }
 
+  boolean isEmpty(String store) {
+    try (var all = driver.getKeyValueStore(store).all()) {
+      return !all.hasNext();
+    }
+  }
+
   RequestState requestState(UUID requestId) {
     return driver
         .<String, RequestState>getKeyValueStore(TrackingStores.REQUESTS_STORE)
@@ -354,8 +377,12 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   Optional<FisherSums> sums(String modelId) {
+    return sums(modelId, SHA);
+  }
+
+  Optional<FisherSums> sums(String modelId, String anchorId) {
     return new FisherReader(driver.<Bytes, byte[]>getKeyValueStore(BatchingStores.FISHER_STORE))
-        .sums(modelId, SHA);
+        .sums(modelId, anchorId);
   }
 
   @Override
