@@ -56,7 +56,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelRegistered.class, registry, false));
+            CloudEventSerde.of(ModelRegistered.class, registry));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -66,7 +66,7 @@ public final class Topics {
             null,
             8 * MIB,
             EventSerdes.of(LineageKey.class, registry, true),
-            EventSerdes.of(DatasetLineage.class, registry, false));
+            CloudEventSerde.of(DatasetLineage.class, registry));
     deletionRequests =
         new Topic<>(
             prefix + "deletion-requests",
@@ -76,7 +76,7 @@ public final class Topics {
             TWO_MONTHS,
             8 * MIB,
             id,
-            EventSerdes.of(DeletionRequest.class, registry, false));
+            CloudEventSerde.of(DeletionRequest.class, registry));
     unlearningJobs =
         new Topic<>(
             prefix + "unlearning-jobs",
@@ -86,7 +86,7 @@ public final class Topics {
             MONTH,
             16 * MIB,
             id,
-            EventSerdes.of(UnlearningJob.class, registry, false));
+            CloudEventSerde.of(UnlearningJob.class, registry));
     jobProgress =
         new Topic<>(
             prefix + "job-progress",
@@ -96,7 +96,7 @@ public final class Topics {
             DAY,
             MIB,
             id,
-            EventSerdes.of(JobProgress.class, registry, false));
+            CloudEventSerde.of(JobProgress.class, registry));
     jobOutcomes =
         new Topic<>(
             prefix + "job-outcomes",
@@ -106,7 +106,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            EventSerdes.of(JobOutcome.class, registry, false));
+            CloudEventSerde.of(JobOutcome.class, registry));
     fisherUpdates =
         new Topic<>(
             prefix + "fisher-updates",
@@ -116,7 +116,7 @@ public final class Topics {
             MONTH,
             MIB,
             EventSerdes.of(FisherKey.class, registry, true),
-            EventSerdes.of(FisherChunk.class, registry, false));
+            CloudEventSerde.of(FisherChunk.class, registry));
     modelVersions =
         new Topic<>(
             prefix + "model-versions",
@@ -126,7 +126,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelVersion.class, registry, false));
+            CloudEventSerde.of(ModelVersion.class, registry));
     erasureReceipts =
         new Topic<>(
             prefix + "erasure-receipts",
@@ -136,7 +136,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ErasureReceipt.class, registry, false));
+            CloudEventSerde.of(ErasureReceipt.class, registry));
     deadLetters =
         new Topic<>(
             prefix + "dead-letters",
