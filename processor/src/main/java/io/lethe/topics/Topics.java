@@ -61,7 +61,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelRegistered.class, registry, false));
+            CloudEventSerde.of(ModelRegistered.class, registry));
     modelCommands =
         new Topic<>(
             prefix + "model-commands",
@@ -71,7 +71,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            EventSerdes.of(ModelCommand.class, registry, false));
+            CloudEventSerde.of(ModelCommand.class, registry));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -81,7 +81,7 @@ public final class Topics {
             null,
             8 * MIB,
             EventSerdes.of(LineageKey.class, registry, true),
-            EventSerdes.of(DatasetLineage.class, registry, false));
+            CloudEventSerde.of(DatasetLineage.class, registry));
     deletionRequests =
         new Topic<>(
             prefix + "deletion-requests",
@@ -91,7 +91,7 @@ public final class Topics {
             TWO_MONTHS,
             8 * MIB,
             id,
-            EventSerdes.of(DeletionRequest.class, registry, false));
+            CloudEventSerde.of(DeletionRequest.class, registry));
     unlearningJobs =
         new Topic<>(
             prefix + "unlearning-jobs",
@@ -101,7 +101,7 @@ public final class Topics {
             MONTH,
             16 * MIB,
             id,
-            EventSerdes.of(UnlearningJob.class, registry, false));
+            CloudEventSerde.of(UnlearningJob.class, registry));
     jobProgress =
         new Topic<>(
             prefix + "job-progress",
@@ -111,7 +111,7 @@ public final class Topics {
             DAY,
             MIB,
             id,
-            EventSerdes.of(JobProgress.class, registry, false));
+            CloudEventSerde.of(JobProgress.class, registry));
     jobOutcomes =
         new Topic<>(
             prefix + "job-outcomes",
@@ -121,7 +121,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            EventSerdes.of(JobOutcome.class, registry, false));
+            CloudEventSerde.of(JobOutcome.class, registry));
     fisherUpdates =
         new Topic<>(
             prefix + "fisher-updates",
@@ -131,7 +131,7 @@ public final class Topics {
             MONTH,
             MIB,
             EventSerdes.of(FisherKey.class, registry, true),
-            EventSerdes.of(FisherChunk.class, registry, false));
+            CloudEventSerde.of(FisherChunk.class, registry));
     modelVersions =
         new Topic<>(
             prefix + "model-versions",
@@ -141,7 +141,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelVersion.class, registry, false));
+            CloudEventSerde.of(ModelVersion.class, registry));
     erasureReceipts =
         new Topic<>(
             prefix + "erasure-receipts",
@@ -151,7 +151,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ErasureReceipt.class, registry, false));
+            CloudEventSerde.of(ErasureReceipt.class, registry));
     requestFeedback =
         new Topic<>(
             prefix + "request-feedback",
