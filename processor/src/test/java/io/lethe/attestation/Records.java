@@ -59,6 +59,7 @@ final class Records {
                     .setUnlearnedAt(TIME)
                     .build()))
         .setWithdrawnModels(List.of("withdrawn"))
+        .setRetiredModels(List.of("retired"))
         .setReceivedAt(TIME)
         .setDueAt(TIME.plusSeconds(60))
         .setCompletedAt(TIME.plusSeconds(30))
