@@ -6,6 +6,7 @@ import io.lethe.events.RequestStatus;
 import io.lethe.state.ModelProgress;
 import io.lethe.state.ModelStage;
 import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestEventKind;
 import io.lethe.state.RequestState;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -64,7 +65,12 @@ final class Tracking {
   private static RequestState advanced(RequestState state, RequestEvent event) {
     return switch (event.getKind()) {
       case RECEIVED -> opened(state, event).build();
-      case ACCEPTED -> opened(state, event).setAccepted(true).setModels(event.getModels()).build();
+      case ACCEPTED ->
+          opened(state, event)
+              .setAccepted(true)
+              .setModels(event.getModels())
+              .setFollowUpOf(event.getFollowUpOf().orElse(null))
+              .build();
       case DENIED ->
           opened(state, event)
               .setStatus(RequestStatus.DENIED)
@@ -109,7 +115,23 @@ final class Tracking {
     requests.put(event.getRequestId().toString(), after);
     if (!ended && isFinal(after.getStatus())) {
       forward(event, new TrackingOutput.Receipt(receipt(event, after)));
+      if (after.getStatus() == RequestStatus.CANCELLED && after.getAccepted()) {
+        tellIntake(event, after);
+      }
     }
+  }
+
+  /** A cancelled request no longer binds what arrives later. */
+  private void tellIntake(RequestEvent event, RequestState state) {
+    forward(
+        event,
+        new TrackingOutput.Feedback(
+            RequestEvent.newBuilder()
+                .setRequestId(event.getRequestId())
+                .setKind(RequestEventKind.CANCELLED)
+                .setIntakePartition(state.getIntakePartition())
+                .setAt(event.getAt())
+                .build()));
   }
 
   private static RequestState concluded(RequestState state) {
@@ -200,6 +222,7 @@ final class Tracking {
     return attestor.apply(
         ErasureReceipt.newBuilder()
             .setRequestId(event.getRequestId())
+            .setFollowUpOf(state.getFollowUpOf().orElse(null))
             .setStatus(state.getStatus())
             .setReason(state.getReason().orElse(null))
             .setRegulation(state.getRegulation())

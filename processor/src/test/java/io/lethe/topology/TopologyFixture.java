@@ -184,6 +184,28 @@ final class TopologyFixture implements AutoCloseable {
         new DatasetLineage(subjectId, datasetId, List.of(samples), now));
   }
 
+  void lineageTombstone(String subjectId, String datasetId) {
+    send(topics.datasetLineage(), new LineageKey(subjectId, datasetId), null);
+  }
+
+  UUID requestSamples(String datasetId, List<String> sampleIds) {
+    UUID id = new UUID(7, sampleIds.hashCode());
+    send(
+        topics.deletionRequests(),
+        id.toString(),
+        DeletionRequest.newBuilder()
+            .setRequestId(id)
+            .setSelector(
+                Selector.newBuilder()
+                    .setKind(SelectorKind.SAMPLES)
+                    .setDatasetId(datasetId)
+                    .setSampleIds(sampleIds)
+                    .build())
+            .setReceivedAt(now)
+            .build());
+    return id;
+  }
+
   UUID request(String subjectId) {
     UUID id =
         UUID.nameUUIDFromBytes((subjectId + now).getBytes(java.nio.charset.StandardCharsets.UTF_8));
