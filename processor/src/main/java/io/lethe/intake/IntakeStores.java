@@ -65,15 +65,15 @@ public final class IntakeStores {
   }
 
   /** Builders of all stores. */
-  public static List<StoreBuilder<?>> builders() {
+  public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
-        StateStores.ofRecords(MODELS_STORE, ModelRegistered.class),
-        StateStores.of(DATASETS_STORE, Serdes.String(), Serdes.String()),
-        StateStores.ofRecords(LINEAGE_STORE, Lineage.class),
-        StateStores.ofRecords(REQUESTS_STORE, IntakeRequest.class),
-        StateStores.ofRecords(WAITING_STORE, DeletionRequest.class),
-        StateStores.of(GRACE_STORE, Serdes.String(), Serdes.String()),
-        StateStores.ofRecords(ERASURES_STORE, SubjectErasure.class));
+        stores.ofRecords(MODELS_STORE, ModelRegistered.class),
+        stores.of(DATASETS_STORE, Serdes.String(), Serdes.String()),
+        stores.ofRecords(LINEAGE_STORE, Lineage.class),
+        stores.ofRecords(REQUESTS_STORE, IntakeRequest.class),
+        stores.ofRecords(WAITING_STORE, DeletionRequest.class),
+        stores.of(GRACE_STORE, Serdes.String(), Serdes.String()),
+        stores.ofRecords(ERASURES_STORE, SubjectErasure.class));
   }
 
   ModelRegistered model(String modelId) {
@@ -154,17 +154,22 @@ public final class IntakeStores {
 
   /** Requests that bind what arrives later, those whose key starts with the prefix. */
   KeyValueIterator<String, SubjectErasure> erasures(String prefix) {
-    return erasures.prefixScan(prefix, new StringSerializer());
+    return startingWith(erasures, prefix);
   }
 
   /** Requests that wait, those whose key starts with the prefix. */
   KeyValueIterator<String, DeletionRequest> allWaiting(String prefix) {
-    return waiting.prefixScan(prefix, new StringSerializer());
+    return startingWith(waiting, prefix);
   }
 
   /** Keys of requests that wait since the given time or longer, the longest first. */
   KeyValueIterator<String, String> waitingSince(Instant time) {
     return grace.range(null, time.toEpochMilli() + "" + (char) (SEPARATOR + 1));
+  }
+
+  private static <V> KeyValueIterator<String, V> startingWith(
+      KeyValueStore<String, V> store, String prefix) {
+    return prefix.isEmpty() ? store.all() : store.prefixScan(prefix, new StringSerializer());
   }
 
   /** Milliseconds have 13 digits until the year 2286: they sort as text. */

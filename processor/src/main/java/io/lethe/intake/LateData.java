@@ -66,6 +66,9 @@ final class LateData {
         stores.erasures(SelectorKind.SUBJECT.name() + SEPARATOR + subjectId + SEPARATOR)) {
       while (erasures.hasNext()) {
         var entry = erasures.next();
+        if (missedInHold(entry.key, entry.value)) {
+          continue;
+        }
         Map<String, List<String>> samplesByModel = new TreeMap<>();
         resolution.collect(entry.value.getModels(), datasetId, fresh, samplesByModel);
         samplesByModel.keySet().removeIf(modelId -> !served.add(modelId));
@@ -91,7 +94,7 @@ final class LateData {
             bySubject
                 ? stores.samples(parts[1], model.getDatasetId())
                 : parts[1].equals(model.getDatasetId()) ? entry.value.getSampleIds() : List.of();
-        if (!samples.isEmpty()) {
+        if (!samples.isEmpty() && !missedInHold(entry.key, entry.value)) {
           follow(entry.key, entry.value, Map.of(model.getModelId(), samples));
           served = bySubject ? parts[1] : served;
         }
@@ -113,7 +116,22 @@ final class LateData {
     } else {
       resolution.collect(erasure.getModels(), parts[1], erasure.getSampleIds(), samplesByModel);
     }
-    follow(key, SubjectErasure.newBuilder(erasure).setMissed(false).build(), samplesByModel);
+    SubjectErasure caughtUp = SubjectErasure.newBuilder(erasure).setMissed(false).build();
+    stores.putErasure(key, caughtUp);
+    follow(key, caughtUp, samplesByModel);
+  }
+
+  /** Whether a legal hold is on the request: what it misses is made up for after it. */
+  private boolean missedInHold(String key, SubjectErasure erasure) {
+    boolean held = stores.request(original(key)).getHeld();
+    if (held && !erasure.getMissed()) {
+      stores.putErasure(key, SubjectErasure.newBuilder(erasure).setMissed(true).build());
+    }
+    return held;
+  }
+
+  private static UUID original(String key) {
+    return UUID.fromString(key.substring(key.lastIndexOf(SEPARATOR) + 1));
   }
 
   private void follow(
@@ -121,11 +139,7 @@ final class LateData {
     if (samplesByModel.isEmpty()) {
       return;
     }
-    UUID original = UUID.fromString(key.substring(key.lastIndexOf(SEPARATOR) + 1));
-    if (stores.request(original).getHeld()) {
-      stores.putErasure(key, SubjectErasure.newBuilder(erasure).setMissed(true).build());
-      return;
-    }
+    UUID original = original(key);
     int number = erasure.getFollowUps() + 1;
     stores.putErasure(key, SubjectErasure.newBuilder(erasure).setFollowUps(number).build());
     Instant now = emitter.now();

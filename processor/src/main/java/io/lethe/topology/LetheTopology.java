@@ -7,6 +7,7 @@ import io.lethe.batching.BatchingStores;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
+import io.lethe.events.RequestSignal;
 import io.lethe.intake.IntakeOutput;
 import io.lethe.intake.IntakeProcessors;
 import io.lethe.intake.IntakeSettings;
@@ -14,10 +15,12 @@ import io.lethe.intake.IntakeStores;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.RequestEvent;
+import io.lethe.streams.StateStores;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
 import io.lethe.tracking.TrackingOutput;
 import io.lethe.tracking.TrackingProcessors;
+import io.lethe.tracking.TrackingSettings;
 import io.lethe.tracking.TrackingStores;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +40,7 @@ import org.apache.kafka.streams.kstream.Named;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.processor.StreamPartitioner;
+import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
@@ -48,9 +52,12 @@ import org.apache.kafka.streams.state.StoreBuilder;
  * request that waits for a model could not be woken by it.
  */
 public final class LetheTopology {
-  private static final String[] INTAKE_STORES = names(IntakeStores.builders());
-  private static final String[] BATCHING_STORES = names(BatchingStores.builders());
-  private static final String[] TRACKING_STORES = names(TrackingStores.builders());
+  private static final String[] INTAKE_STORES =
+      names(IntakeStores.builders(StateStores.persistent()));
+  private static final String[] BATCHING_STORES =
+      names(BatchingStores.builders(StateStores.persistent()));
+  private static final String[] TRACKING_STORES =
+      names(TrackingStores.builders(StateStores.persistent()));
 
   private final Topics topics;
   private final Map<String, Integer> partitions;
@@ -68,20 +75,27 @@ public final class LetheTopology {
       Map<String, Integer> partitions,
       IntakeSettings intakeSettings,
       BatchingSettings batchingSettings,
+      TrackingSettings trackingSettings,
       UnaryOperator<ModelVersion> versionAttestor,
       UnaryOperator<ErasureReceipt> receiptAttestor) {
     this.topics = topics;
     this.partitions = Map.copyOf(partitions);
     this.intake = new IntakeProcessors(intakeSettings);
     this.batching = new BatchingProcessors(batchingSettings, versionAttestor);
-    this.tracking = new TrackingProcessors(receiptAttestor);
+    this.tracking = new TrackingProcessors(trackingSettings, receiptAttestor);
   }
 
+  /** The topology over stores on disk. */
   public Topology build() {
+    return build(StateStores.persistent());
+  }
+
+  /** The topology over the given kind of stores. */
+  public Topology build(StateStores stores) {
     StreamsBuilder builder = new StreamsBuilder();
-    IntakeStores.builders().forEach(builder::addStateStore);
-    BatchingStores.builders().forEach(builder::addStateStore);
-    TrackingStores.builders().forEach(builder::addStateStore);
+    IntakeStores.builders(stores).forEach(builder::addStateStore);
+    BatchingStores.builders(stores).forEach(builder::addStateStore);
+    TrackingStores.builders(stores).forEach(builder::addStateStore);
 
     KStream<String, ModelRegistered> models = source(builder, topics.models(), "models");
     KStream<String, IntakeOutput> fromIntake = intake(builder, models);
@@ -139,10 +153,14 @@ public final class LetheTopology {
                 source(builder, topics.modelCommands(), "model-commands")
                     .process(batching.commands(), Named.as("batching-commands"), BATCHING_STORES),
                 Named.as("batching-merge-commands"));
-    only(outputs, "batching-jobs-only", LetheTopology::job)
-        .to(topics.unlearningJobs().name(), produced(topics.unlearningJobs(), "unlearning-jobs"));
-    only(outputs, "batching-versions-only", LetheTopology::version)
-        .to(topics.modelVersions().name(), produced(topics.modelVersions(), "model-versions"));
+    publish(
+        only(outputs, "batching-jobs-only", LetheTopology::job),
+        topics.unlearningJobs(),
+        "unlearning-jobs");
+    publish(
+        only(outputs, "batching-versions-only", LetheTopology::version),
+        topics.modelVersions(),
+        "model-versions");
     return outputs;
   }
 
@@ -150,12 +168,18 @@ public final class LetheTopology {
       KStream<String, RequestEvent> fromIntake, KStream<String, RequestEvent> fromBatching) {
     // Two topics, not one merged stream: a common node would make one sub-topology of all three.
     KStream<String, TrackingOutput> outputs =
-        tracked(fromIntake, "intake-events")
-            .merge(tracked(fromBatching, "batching-events"), Named.as("tracking-merge"));
-    only(outputs, "tracking-receipts-only", LetheTopology::receipt)
-        .to(
-            topics.erasureReceipts().name(),
-            produced(topics.erasureReceipts(), "erasure-receipts"));
+        tracked(fromIntake, "intake-events", tracking.intakeEvents())
+            .merge(
+                tracked(fromBatching, "batching-events", tracking.batchingEvents()),
+                Named.as("tracking-merge"));
+    publish(
+        only(outputs, "tracking-receipts-only", LetheTopology::receipt),
+        topics.erasureReceipts(),
+        "erasure-receipts");
+    publish(
+        only(outputs, "tracking-signals-only", LetheTopology::signal),
+        topics.requestSignals(),
+        "request-signals");
     // A topic of its own: what the builder calls a repartition cannot lead back to an earlier node.
     only(outputs, "tracking-feedback-only", LetheTopology::feedback)
         .to(
@@ -165,10 +189,12 @@ public final class LetheTopology {
   }
 
   private KStream<String, TrackingOutput> tracked(
-      KStream<String, RequestEvent> events, String name) {
+      KStream<String, RequestEvent> events,
+      String name,
+      ProcessorSupplier<String, RequestEvent, String, TrackingOutput> rules) {
     return events
         .repartition(repartitioned(name, RequestEvent.class, topics.erasureReceipts()))
-        .process(tracking.events(), Named.as("tracking-" + name), TRACKING_STORES);
+        .process(rules, Named.as("tracking-" + name), TRACKING_STORES);
   }
 
   private static Optional<ErasureTask> task(IntakeOutput output) {
@@ -203,6 +229,12 @@ public final class LetheTopology {
         : Optional.empty();
   }
 
+  private static Optional<RequestSignal> signal(TrackingOutput output) {
+    return output instanceof TrackingOutput.Signal signal
+        ? Optional.of(signal.signal())
+        : Optional.empty();
+  }
+
   private static Optional<RequestEvent> feedback(TrackingOutput output) {
     return output instanceof TrackingOutput.Feedback feedback
         ? Optional.of(feedback.event())
@@ -219,6 +251,15 @@ public final class LetheTopology {
     return builder.stream(
         topic.name(),
         Consumed.with(topic.keySerde(), topic.valueSerde()).withName(name + "-source"));
+  }
+
+  private static <K, V> void publish(KStream<K, V> stream, Topic<K, V> topic, String name) {
+    SizeGuard<K, V> guard = new SizeGuard<>(topic);
+    stream
+        .mapValues(guard::encode, Named.as(name + "-sized"))
+        .to(
+            topic.name(),
+            Produced.with(topic.keySerde(), Serdes.ByteArray()).withName(name + "-sink"));
   }
 
   private static <K, V> Produced<K, V> produced(Topic<K, V> topic, String name) {
