@@ -4,9 +4,13 @@ import io.lethe.batching.BatchingOutput;
 import io.lethe.batching.BatchingProcessors;
 import io.lethe.batching.BatchingSettings;
 import io.lethe.batching.BatchingStores;
+import io.lethe.events.DatasetLineage;
+import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
+import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestSignal;
 import io.lethe.intake.IntakeOutput;
 import io.lethe.intake.IntakeProcessors;
@@ -26,11 +30,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.avro.specific.SpecificRecord;
+import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.Topology;
@@ -97,7 +103,14 @@ public final class LetheTopology {
     BatchingStores.builders(stores).forEach(builder::addStateStore);
     TrackingStores.builders(stores).forEach(builder::addStateStore);
 
-    KStream<String, ModelRegistered> models = source(builder, topics.models(), "models");
+    KStream<String, ModelRegistered> models =
+        routed(
+            source(builder, topics.models(), "models"),
+            topics.models(),
+            "models",
+            Serdes.String(),
+            StateSerde.of(ModelRegistered.class),
+            (key, value) -> key);
     KStream<String, IntakeOutput> fromIntake = intake(builder, models);
     KStream<String, BatchingOutput> fromBatching = batching(builder, models, fromIntake);
     tracking(
@@ -112,10 +125,22 @@ public final class LetheTopology {
         models.repartition(
             repartitioned("models-broadcast", ModelRegistered.class, topics.deletionRequests())
                 .withStreamPartitioner(toEveryPartition()));
-    return source(builder, topics.deletionRequests(), "deletion-requests")
+    return routed(
+            source(builder, topics.deletionRequests(), "deletion-requests"),
+            topics.deletionRequests(),
+            "deletion-requests",
+            Serdes.String(),
+            StateSerde.of(DeletionRequest.class),
+            LetheTopology::keyOf)
         .process(intake.requests(), Named.as("intake-requests"), INTAKE_STORES)
         .merge(
-            source(builder, topics.datasetLineage(), "dataset-lineage")
+            routed(
+                    source(builder, topics.datasetLineage(), "dataset-lineage"),
+                    topics.datasetLineage(),
+                    "dataset-lineage",
+                    StateSerde.of(LineageKey.class),
+                    StateSerde.of(DatasetLineage.class),
+                    (key, value) -> key)
                 .process(intake.lineage(), Named.as("intake-lineage"), INTAKE_STORES),
             Named.as("intake-merge-lineage"))
         .merge(
@@ -195,6 +220,42 @@ public final class LetheTopology {
     return events
         .repartition(repartitioned(name, RequestEvent.class, topics.erasureReceipts()))
         .process(rules, Named.as("tracking-" + name), TRACKING_STORES);
+  }
+
+  /** Where a request belongs: with its subject's lineage, whatever key it came under. */
+  private static String keyOf(String key, DeletionRequest request) {
+    return request.getCommand() == RequestCommand.ERASE
+        ? request.getSelector().getSubjectId().orElse(key)
+        : key;
+  }
+
+  /** Sends the records that lie on a wrong partition, and only those, through a topic of ours. */
+  private <K, V> KStream<K, V> routed(
+      KStream<K, V> stream,
+      Topic<K, V> topic,
+      String name,
+      Serde<K> keySerde,
+      Serde<V> valueSerde,
+      BiFunction<K, V, K> keyOf) {
+    int count = partitions.get(topic.name());
+    KStream<K, Routing.Routed<V>> routed =
+        stream.process(() -> new Routing<>(topic, count, keyOf), Named.as(name + "-routing"));
+    KStream<K, V> rerouted =
+        routed
+            .filterNot((key, record) -> record.home(), Named.as(name + "-misrouted-only"))
+            .mapValues(Routing.Routed::value, Named.as(name + "-misrouted-value"))
+            .repartition(
+                Repartitioned.<K, V>as(name + "-misrouted")
+                    .withKeySerde(keySerde)
+                    .withValueSerde(valueSerde)
+                    .withNumberOfPartitions(count)
+                    .withStreamPartitioner(
+                        (ignored, key, value, actual) ->
+                            Optional.of(Set.of(topic.partition(key, actual)))));
+    return routed
+        .filter((key, record) -> record.home(), Named.as(name + "-home-only"))
+        .mapValues(Routing.Routed::value, Named.as(name + "-home-value"))
+        .merge(rerouted, Named.as(name + "-routed"));
   }
 
   private static Optional<ErasureTask> task(IntakeOutput output) {

@@ -2,17 +2,21 @@ package io.lethe.topology;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelCommandKind;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.state.ModelState;
+import io.lethe.state.Phase;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +29,10 @@ import net.jqwik.api.Combinators;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
+import net.jqwik.api.Tuple;
+import net.jqwik.api.lifecycle.AfterContainer;
+import net.jqwik.api.lifecycle.BeforeContainer;
+import org.slf4j.LoggerFactory;
 
 /**
  * Random sequences of what can happen, on the topology and on {@link RulesModel}: after each step
@@ -61,14 +69,25 @@ class RulesPropertyTest {
   Arbitrary<List<Step>> sequences() {
     Arbitrary<Kind> kinds =
         Arbitraries.frequencyOf(
-            net.jqwik.api.Tuple.of(6, Arbitraries.of(Kind.REQUEST, Kind.LINEAGE, Kind.RELEASED)),
-            net.jqwik.api.Tuple.of(3, Arbitraries.of(Kind.CANCEL, Kind.HOLD, Kind.RESUME)),
-            net.jqwik.api.Tuple.of(2, Arbitraries.of(Kind.class)));
+            Tuple.of(6, Arbitraries.of(Kind.REQUEST, Kind.LINEAGE, Kind.RELEASED)),
+            Tuple.of(3, Arbitraries.of(Kind.CANCEL, Kind.HOLD, Kind.RESUME)),
+            Tuple.of(2, Arbitraries.of(Kind.class)));
     Arbitrary<Step> steps =
         Combinators.combine(
                 kinds, Arbitraries.integers().between(0, 11), Arbitraries.integers().between(1, 7))
             .as(Step::new);
     return steps.list().ofMinSize(1).ofMaxSize(40);
+  }
+
+  /** Jobs that wait for a person are an error in a program, and here the point. */
+  @BeforeContainer
+  static void quiet() {
+    ((Logger) LoggerFactory.getLogger("io.lethe.batching")).setLevel(Level.OFF);
+  }
+
+  @AfterContainer
+  static void loud() {
+    ((Logger) LoggerFactory.getLogger("io.lethe.batching")).setLevel(null);
   }
 
   @Property
@@ -87,7 +106,7 @@ class RulesPropertyTest {
 
   private static void delete(Path directory) throws IOException {
     try (var files = Files.walk(directory)) {
-      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.deleteIfExists(file);
       }
     }
@@ -238,7 +257,7 @@ class RulesPropertyTest {
       assertThat(state.getPendingSamples()).as("their samples").isEqualTo(model.pendingSamples());
       assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.erased.size());
       assertThat(offers.getOrDefault(id, 0)).as("offers").isEqualTo(model.offers);
-      if (model.phase != io.lethe.state.Phase.COLLECTING) {
+      if (model.phase != Phase.COLLECTING) {
         assertThat(jobs.get(id).getSampleIds())
             .as("forget set")
             .containsExactlyElementsOf(model.job);

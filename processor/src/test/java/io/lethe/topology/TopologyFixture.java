@@ -86,6 +86,11 @@ final class TopologyFixture implements AutoCloseable {
         directory, new Attestors(UnaryOperator.identity(), UnaryOperator.identity()));
   }
 
+  static TopologyFixture withPartitions(Path directory, int partitions) {
+    return new TopologyFixture(
+        directory, new Attestors(UnaryOperator.identity(), UnaryOperator.identity()), partitions);
+  }
+
   private record Attestors(
       UnaryOperator<ModelVersion> versions, UnaryOperator<ErasureReceipt> receipts) {}
 
@@ -95,6 +100,10 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   private TopologyFixture(Path directory, Attestors attestors) {
+    this(directory, attestors, 1);
+  }
+
+  private TopologyFixture(Path directory, Attestors attestors, int partitions) {
     Properties config = new Properties();
     config.put(StreamsConfig.APPLICATION_ID_CONFIG, "lethe-test");
     config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, "unused:1");
@@ -107,16 +116,16 @@ final class TopologyFixture implements AutoCloseable {
     config.put(
         StreamsConfig.ERRORS_DEAD_LETTER_QUEUE_TOPIC_NAME_CONFIG, topics.deadLetters().name());
     config.put(StreamsConfig.ENSURE_EXPLICIT_INTERNAL_RESOURCE_NAMING_CONFIG, "true");
-    driver = new TopologyTestDriver(topology(topics, attestors), config, START);
+    driver = new TopologyTestDriver(topology(topics, attestors, partitions), config, START);
   }
 
   static Topology topology(Topics topics, Path directory) {
-    return topology(topics, signed(directory));
+    return topology(topics, signed(directory), 1);
   }
 
-  private static Topology topology(Topics topics, Attestors attestors) {
+  private static Topology topology(Topics topics, Attestors attestors, int count) {
     Map<String, Integer> partitions = new HashMap<>();
-    topics.all().forEach(topic -> partitions.put(topic.name(), 1));
+    topics.all().forEach(topic -> partitions.put(topic.name(), count));
     return new LetheTopology(
             topics,
             partitions,
