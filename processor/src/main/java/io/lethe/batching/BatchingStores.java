@@ -81,17 +81,17 @@ public final class BatchingStores {
   }
 
   /** Builders of all stores. */
-  public static List<StoreBuilder<?>> builders() {
+  public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
-        StateStores.ofRecords(MODELS_STORE, ModelState.class),
-        StateStores.of(TASKS_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
-        StateStores.of(TASK_INDEX_STORE, Serdes.String(), Serdes.Long()),
-        StateStores.ofRecords(HELD_STORE, ErasureTask.class),
-        StateStores.of(EARLY_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
-        StateStores.of(DEADLINES_STORE, Serdes.Bytes(), Serdes.ByteArray()),
-        StateStores.ofRecords(JOBS_STORE, UnlearningJob.class),
-        StateStores.of(ERASED_STORE, Serdes.String(), Serdes.UUID()),
-        StateStores.of(FISHER_STORE, Serdes.Bytes(), Serdes.ByteArray()));
+        stores.ofRecords(MODELS_STORE, ModelState.class),
+        stores.of(TASKS_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
+        stores.of(TASK_INDEX_STORE, Serdes.String(), Serdes.Long()),
+        stores.ofRecords(HELD_STORE, ErasureTask.class),
+        stores.of(EARLY_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
+        stores.of(DEADLINES_STORE, Serdes.Bytes(), Serdes.ByteArray()),
+        stores.ofRecords(JOBS_STORE, UnlearningJob.class),
+        stores.of(ERASED_STORE, Serdes.String(), Serdes.UUID()),
+        stores.of(FISHER_STORE, Serdes.Bytes(), Serdes.ByteArray()));
   }
 
   ModelState model(String modelId) {

@@ -5,6 +5,7 @@ import io.lethe.intake.IntakeSettings;
 import io.lethe.terminal.Terminal;
 import io.lethe.topics.Topics;
 import io.lethe.topology.LetheTopology;
+import io.lethe.tracking.TrackingSettings;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -28,6 +29,7 @@ final class TopologyCommand implements Callable<Integer> {
                 partitions,
                 IntakeSettings.DEFAULTS,
                 BatchingSettings.DEFAULTS,
+                TrackingSettings.DEFAULTS,
                 UnaryOperator.identity(),
                 UnaryOperator.identity())
             .build()

@@ -35,6 +35,7 @@ final class Intake {
   private final IntakeStores stores;
   private final IntakeEmitter emitter;
   private final Resolution resolution;
+  private final LateData lateData;
   private final RequestCommands commands;
 
   Intake(IntakeSettings settings, ProcessorContext<String, IntakeOutput> context) {
@@ -42,7 +43,8 @@ final class Intake {
     stores = new IntakeStores(context);
     emitter = new IntakeEmitter(context);
     resolution = new Resolution(stores, emitter);
-    commands = new RequestCommands(stores, emitter, resolution);
+    lateData = new LateData(stores, emitter, resolution);
+    commands = new RequestCommands(stores, emitter, resolution, lateData);
   }
 
   /** Takes a request or a command on one. */
@@ -54,9 +56,23 @@ final class Intake {
     }
   }
 
-  /** Takes what tracking sends back: a command that came in at another partition. */
-  void onFeedback(RequestEvent routed) {
-    commands.onCommand(RequestCommands.Command.of(routed));
+  /**
+   * Takes what tracking sends back: a command that came in at another partition, or that every
+   * model has granted a cancel. Such a request no longer binds what arrives later.
+   */
+  void onFeedback(RequestEvent event) {
+    if (event.getKind() == RequestEventKind.ROUTED) {
+      commands.onCommand(RequestCommands.Command.of(event));
+      return;
+    }
+    IntakeRequest cancelled = stores.request(event.getRequestId());
+    cancelled.getErasureKey().ifPresent(stores::deleteErasure);
+    stores.putRequest(
+        event.getRequestId(),
+        IntakeRequest.newBuilder(cancelled)
+            .setStage(IntakeStage.CANCELLED)
+            .clearErasureKey()
+            .build());
   }
 
   private void onErase(DeletionRequest request) {
@@ -82,13 +98,13 @@ final class Intake {
     if (!valid) {
       stores.putRequest(request.getRequestId(), seen);
       deny(request, "invalid");
-    } else if (!resolution.accept(request, seen)) {
+    } else if (!resolution.accept(request, holderKey(request), seen)) {
       await(request, seen);
     }
   }
 
   private void await(DeletionRequest request, IntakeRequest seen) {
-    String key = waitingKey(request);
+    String key = holderKey(request);
     stores.putRequest(
         request.getRequestId(), IntakeRequest.newBuilder(seen).setWaitingKey(key).build());
     stores.putWaiting(key, seen.getSeenAt(), request);
@@ -108,9 +124,11 @@ final class Intake {
       stores.deleteLineage(key.getSubjectId(), key.getDatasetId());
       return;
     }
-    stores.putLineage(
-        key.getSubjectId(), key.getDatasetId(), new Lineage(value.get().getSampleIds()));
-    retry(waitingPrefix(SelectorKind.SUBJECT, key.getSubjectId()));
+    Lineage before = stores.lineage(key.getSubjectId(), key.getDatasetId());
+    Lineage after = new Lineage(value.get().getSampleIds());
+    stores.putLineage(key.getSubjectId(), key.getDatasetId(), after);
+    lateData.onLineage(key.getSubjectId(), key.getDatasetId(), before, after);
+    retry(holderPrefix(SelectorKind.SUBJECT, key.getSubjectId()));
   }
 
   void onModel(String modelId, Optional<ModelRegistered> value) {
@@ -127,6 +145,7 @@ final class Intake {
     }
     stores.put(model);
     if (known == null) {
+      lateData.onModel(model); // before those that wait become bound themselves
       retry("");
     }
   }
@@ -160,7 +179,7 @@ final class Intake {
       while (waiting.hasNext()) {
         var entry = waiting.next();
         IntakeRequest seen = stores.request(entry.value.getRequestId());
-        if (!seen.getHeld() && resolution.accept(entry.value, seen)) {
+        if (!seen.getHeld() && resolution.accept(entry.value, entry.key, seen)) {
           stores.deleteWaiting(entry.key, seen.getSeenAt(), entry.value.getRequestId());
         }
       }
@@ -196,16 +215,16 @@ final class Intake {
     return !id.isEmpty() && id.indexOf(SEPARATOR) < 0;
   }
 
-  private static String waitingKey(DeletionRequest request) {
+  private static String holderKey(DeletionRequest request) {
     Selector selector = request.getSelector();
     String holder =
         selector.getKind() == SelectorKind.SUBJECT
             ? selector.getSubjectId().orElseThrow()
             : selector.getDatasetId().orElseThrow();
-    return waitingPrefix(selector.getKind(), holder) + request.getRequestId();
+    return holderPrefix(selector.getKind(), holder) + request.getRequestId();
   }
 
-  private static String waitingPrefix(SelectorKind kind, String holder) {
+  private static String holderPrefix(SelectorKind kind, String holder) {
     return kind.name() + SEPARATOR + holder + SEPARATOR;
   }
 

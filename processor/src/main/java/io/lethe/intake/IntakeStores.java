@@ -4,6 +4,7 @@ import io.lethe.events.DeletionRequest;
 import io.lethe.events.ModelRegistered;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.Lineage;
+import io.lethe.state.SubjectErasure;
 import io.lethe.streams.StateStores;
 import java.time.Instant;
 import java.util.List;
@@ -38,6 +39,9 @@ public final class IntakeStores {
   /** Requests that wait, by the time since which they do. */
   public static final String GRACE_STORE = "intake-grace";
 
+  /** Accepted requests that bind what arrives later, by subject (or dataset) and request. */
+  public static final String ERASURES_STORE = "intake-erasures";
+
   static final char SEPARATOR = '\u0000';
 
   private static final String NOTHING = "";
@@ -48,6 +52,7 @@ public final class IntakeStores {
   private final KeyValueStore<String, IntakeRequest> requests;
   private final KeyValueStore<String, DeletionRequest> waiting;
   private final KeyValueStore<String, String> grace;
+  private final KeyValueStore<String, SubjectErasure> erasures;
 
   IntakeStores(ProcessorContext<?, ?> context) {
     models = context.getStateStore(MODELS_STORE);
@@ -56,17 +61,19 @@ public final class IntakeStores {
     requests = context.getStateStore(REQUESTS_STORE);
     waiting = context.getStateStore(WAITING_STORE);
     grace = context.getStateStore(GRACE_STORE);
+    erasures = context.getStateStore(ERASURES_STORE);
   }
 
   /** Builders of all stores. */
-  public static List<StoreBuilder<?>> builders() {
+  public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
-        StateStores.ofRecords(MODELS_STORE, ModelRegistered.class),
-        StateStores.of(DATASETS_STORE, Serdes.String(), Serdes.String()),
-        StateStores.ofRecords(LINEAGE_STORE, Lineage.class),
-        StateStores.ofRecords(REQUESTS_STORE, IntakeRequest.class),
-        StateStores.ofRecords(WAITING_STORE, DeletionRequest.class),
-        StateStores.of(GRACE_STORE, Serdes.String(), Serdes.String()));
+        stores.ofRecords(MODELS_STORE, ModelRegistered.class),
+        stores.of(DATASETS_STORE, Serdes.String(), Serdes.String()),
+        stores.ofRecords(LINEAGE_STORE, Lineage.class),
+        stores.ofRecords(REQUESTS_STORE, IntakeRequest.class),
+        stores.ofRecords(WAITING_STORE, DeletionRequest.class),
+        stores.of(GRACE_STORE, Serdes.String(), Serdes.String()),
+        stores.ofRecords(ERASURES_STORE, SubjectErasure.class));
   }
 
   ModelRegistered model(String modelId) {
@@ -86,6 +93,16 @@ public final class IntakeStores {
   /** Keys end with the ids of the models that were trained on the dataset. */
   KeyValueIterator<String, String> modelsOf(String datasetId) {
     return datasets.prefixScan(datasetId + SEPARATOR, new StringSerializer());
+  }
+
+  Lineage lineage(String subjectId, String datasetId) {
+    return lineage.get(subjectId + SEPARATOR + datasetId);
+  }
+
+  /** The subject's samples in the dataset; empty where lineage names none. */
+  List<String> samples(String subjectId, String datasetId) {
+    Lineage found = lineage(subjectId, datasetId);
+    return found == null ? List.of() : found.getSampleIds();
   }
 
   void putLineage(String subjectId, String datasetId, Lineage samples) {
@@ -123,14 +140,36 @@ public final class IntakeStores {
     grace.delete(graceKey(since, requestId));
   }
 
+  SubjectErasure erasure(String key) {
+    return erasures.get(key);
+  }
+
+  void putErasure(String key, SubjectErasure erasure) {
+    erasures.put(key, erasure);
+  }
+
+  void deleteErasure(String key) {
+    erasures.delete(key);
+  }
+
+  /** Requests that bind what arrives later, those whose key starts with the prefix. */
+  KeyValueIterator<String, SubjectErasure> erasures(String prefix) {
+    return startingWith(erasures, prefix);
+  }
+
   /** Requests that wait, those whose key starts with the prefix. */
   KeyValueIterator<String, DeletionRequest> allWaiting(String prefix) {
-    return waiting.prefixScan(prefix, new StringSerializer());
+    return startingWith(waiting, prefix);
   }
 
   /** Keys of requests that wait since the given time or longer, the longest first. */
   KeyValueIterator<String, String> waitingSince(Instant time) {
     return grace.range(null, time.toEpochMilli() + "" + (char) (SEPARATOR + 1));
+  }
+
+  private static <V> KeyValueIterator<String, V> startingWith(
+      KeyValueStore<String, V> store, String prefix) {
+    return prefix.isEmpty() ? store.all() : store.prefixScan(prefix, new StringSerializer());
   }
 
   /** Milliseconds have 13 digits until the year 2286: they sort as text. */

@@ -23,6 +23,7 @@ final class RequestCommands {
   private final IntakeStores stores;
   private final IntakeEmitter emitter;
   private final Resolution resolution;
+  private final LateData lateData;
 
   /** A command, from either of its two ways in. */
   record Command(
@@ -51,10 +52,12 @@ final class RequestCommands {
     }
   }
 
-  RequestCommands(IntakeStores stores, IntakeEmitter emitter, Resolution resolution) {
+  RequestCommands(
+      IntakeStores stores, IntakeEmitter emitter, Resolution resolution, LateData lateData) {
     this.stores = stores;
     this.emitter = emitter;
     this.resolution = resolution;
+    this.lateData = lateData;
   }
 
   /** Takes a command; one on a request that came in under another key finds it by tracking. */
@@ -123,6 +126,7 @@ final class RequestCommands {
     if (request.getStage() == IntakeStage.ACCEPTED) {
       stores.putRequest(command.requestId(), released);
       askModels(command, request);
+      lateData.onRelease(released);
       return;
     }
     // The grace period starts again: what the request waits for may have been held back as well.
@@ -131,7 +135,7 @@ final class RequestCommands {
     stopWaiting(command.requestId(), request);
     IntakeRequest resumed = IntakeRequest.newBuilder(released).setSeenAt(emitter.now()).build();
     grant(command, request, RequestEventKind.RESUMED);
-    if (!resolution.accept(waiting, resumed)) {
+    if (!resolution.accept(waiting, key, resumed)) {
       stores.putRequest(command.requestId(), resumed);
       stores.putWaiting(key, resumed.getSeenAt(), waiting);
     }

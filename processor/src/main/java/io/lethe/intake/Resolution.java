@@ -13,6 +13,8 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.UUID;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
 /** From what a request selects to the models that must forget it, and the tasks for them. */
@@ -26,15 +28,35 @@ final class Resolution {
   }
 
   /** Accepts the request and emits its tasks; false when no model holds any of its samples. */
-  boolean accept(DeletionRequest request, IntakeRequest seen) {
+  boolean accept(DeletionRequest request, String key, IntakeRequest seen) {
     Map<String, List<String>> samplesByModel = samplesByModel(request);
     if (samplesByModel.isEmpty()) {
       return false;
     }
-    Instant dueAt = seen.getDueAt().orElseThrow();
-    List<String> models = List.copyOf(samplesByModel.keySet());
-    stores.putRequest(
+    stores.putErasure(
+        key, LateData.erasure(request.getSelector(), request.getModels(), request.getRegulation()));
+    accept(
         request.getRequestId(),
+        IntakeRequest.newBuilder(seen).setErasureKey(key).build(),
+        samplesByModel,
+        null);
+    return true;
+  }
+
+  /**
+   * Emits the tasks of a request that has been resolved.
+   *
+   * @param followUpOf the request that it follows from, or null
+   */
+  void accept(
+      UUID requestId,
+      IntakeRequest seen,
+      Map<String, List<String>> samplesByModel,
+      UUID followUpOf) {
+    Instant dueAt = seen.getDueAt().orElseThrow();
+    List<String> models = List.copyOf(new TreeSet<>(samplesByModel.keySet()));
+    stores.putRequest(
+        requestId,
         IntakeRequest.newBuilder(seen)
             .setStage(IntakeStage.ACCEPTED)
             .clearWaitingKey()
@@ -43,23 +65,23 @@ final class Resolution {
     // Acceptance first: tracking must know the request before any model reports on it.
     emitter.emit(
         emitter
-            .event(request.getRequestId(), RequestEventKind.ACCEPTED)
-            .setRegulation(request.getRegulation())
+            .event(requestId, RequestEventKind.ACCEPTED)
+            .setRegulation(seen.getRegulation())
             .setModels(models)
-            .setReceivedAt(request.getReceivedAt())
-            .setDueAt(dueAt));
-    samplesByModel.forEach(
-        (modelId, sampleIds) ->
-            emitter.emit(
-                ErasureTask.newBuilder()
-                    .setRequestId(request.getRequestId())
-                    .setModelId(modelId)
-                    .setCommand(RequestCommand.ERASE)
-                    .setSampleIds(sampleIds)
-                    .setReceivedAt(request.getReceivedAt())
-                    .setDueAt(dueAt)
-                    .build()));
-    return true;
+            .setReceivedAt(seen.getReceivedAt())
+            .setDueAt(dueAt)
+            .setFollowUpOf(followUpOf));
+    for (String modelId : models) {
+      emitter.emit(
+          ErasureTask.newBuilder()
+              .setRequestId(requestId)
+              .setModelId(modelId)
+              .setCommand(RequestCommand.ERASE)
+              .setSampleIds(samplesByModel.get(modelId))
+              .setReceivedAt(seen.getReceivedAt())
+              .setDueAt(dueAt)
+              .build());
+    }
   }
 
   private Map<String, List<String>> samplesByModel(DeletionRequest request) {
@@ -67,22 +89,35 @@ final class Resolution {
     Map<String, List<String>> samplesByModel = new TreeMap<>();
     if (selector.getKind() == SelectorKind.SAMPLES) {
       collect(
-          request, selector.getDatasetId().orElseThrow(), selector.getSampleIds(), samplesByModel);
-      return samplesByModel;
-    }
-    String subjectId = selector.getSubjectId().orElseThrow();
-    try (KeyValueIterator<String, Lineage> found = stores.lineageOf(subjectId)) {
-      while (found.hasNext()) {
-        var entry = found.next();
-        String datasetId = entry.key.substring(subjectId.length() + 1);
-        collect(request, datasetId, entry.value.getSampleIds(), samplesByModel);
-      }
+          request.getModels(),
+          selector.getDatasetId().orElseThrow(),
+          selector.getSampleIds(),
+          samplesByModel);
+    } else {
+      collectSubject(request.getModels(), selector.getSubjectId().orElseThrow(), samplesByModel);
     }
     return samplesByModel;
   }
 
-  private void collect(
-      DeletionRequest request,
+  /** Adds the models that hold samples of the subject, by its lineage. */
+  void collectSubject(
+      List<String> named, String subjectId, Map<String, List<String>> samplesByModel) {
+    try (KeyValueIterator<String, Lineage> found = stores.lineageOf(subjectId)) {
+      while (found.hasNext()) {
+        var entry = found.next();
+        String datasetId = entry.key.substring(subjectId.length() + 1);
+        collect(named, datasetId, entry.value.getSampleIds(), samplesByModel);
+      }
+    }
+  }
+
+  /**
+   * Adds the models that were trained on the dataset.
+   *
+   * @param named the models that are meant; empty: all
+   */
+  void collect(
+      List<String> named,
       String datasetId,
       List<String> sampleIds,
       Map<String, List<String>> samplesByModel) {
@@ -92,7 +127,7 @@ final class Resolution {
     try (KeyValueIterator<String, String> models = stores.modelsOf(datasetId)) {
       while (models.hasNext()) {
         String modelId = models.next().key.substring(datasetId.length() + 1);
-        if (request.getModels().isEmpty() || request.getModels().contains(modelId)) {
+        if (named.isEmpty() || named.contains(modelId)) {
           samplesByModel.put(modelId, sampleIds);
         }
       }

@@ -7,6 +7,7 @@ import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
 import io.lethe.topology.StreamSettings;
+import io.lethe.tracking.TrackingSettings;
 import io.micrometer.core.instrument.binder.kafka.KafkaStreamsMetrics;
 import io.micronaut.context.annotation.Bean;
 import io.micronaut.context.annotation.Context;
@@ -24,12 +25,20 @@ final class StreamRole {
       StreamSettings settings,
       IntakeSettings intake,
       BatchingSettings batching,
+      TrackingSettings tracking,
       KafkaSettings kafka,
       Topics topics,
       Attestor attestor) {
     StreamApp app =
         new StreamApp(
-            settings, intake, batching, kafka, topics, attestor::attest, attestor::attest);
+            settings,
+            intake,
+            batching,
+            tracking,
+            kafka,
+            topics,
+            attestor::attest,
+            attestor::attest);
     app.start();
     return app;
   }

@@ -1,26 +1,41 @@
 package io.lethe.streams;
 
 import io.lethe.schemas.serde.StateSerde;
+import java.util.function.Function;
 import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.state.KeyValueBytesStoreSupplier;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.StoreBuilder;
 import org.apache.kafka.streams.state.Stores;
 
-/** Persistent key-value stores with a changelog, the only kind that the topology uses. */
+/** How the key-value stores of the topology are made; each has a changelog. */
 public final class StateStores {
-  private StateStores() {}
+  private final Function<String, KeyValueBytesStoreSupplier> suppliers;
+
+  private StateStores(Function<String, KeyValueBytesStoreSupplier> suppliers) {
+    this.suppliers = suppliers;
+  }
+
+  /** Stores on disk, the only kind for a program that runs. */
+  public static StateStores persistent() {
+    return new StateStores(Stores::persistentKeyValueStore);
+  }
+
+  /** Stores in memory: a test opens and closes them in no time. */
+  public static StateStores inMemory() {
+    return new StateStores(Stores::inMemoryKeyValueStore);
+  }
 
   /** A store of Avro records under a string key. */
-  public static <V extends SpecificRecord> StoreBuilder<KeyValueStore<String, V>> ofRecords(
+  public <V extends SpecificRecord> StoreBuilder<KeyValueStore<String, V>> ofRecords(
       String name, Class<V> type) {
     return of(name, Serdes.String(), StateSerde.of(type));
   }
 
   /** A store with the given serdes. */
-  public static <K, V> StoreBuilder<KeyValueStore<K, V>> of(
-      String name, Serde<K> key, Serde<V> value) {
-    return Stores.keyValueStoreBuilder(Stores.persistentKeyValueStore(name), key, value);
+  public <K, V> StoreBuilder<KeyValueStore<K, V>> of(String name, Serde<K> key, Serde<V> value) {
+    return Stores.keyValueStoreBuilder(suppliers.apply(name), key, value);
   }
 }

@@ -10,6 +10,7 @@ import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestCommand;
+import io.lethe.events.RequestSignal;
 import io.lethe.events.UnlearningJob;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
@@ -59,6 +60,7 @@ record CloudEvent(String id, String source, String type, String subject, Instant
     put(FisherChunk.class, CloudEvent::fisherChunk);
     put(ModelVersion.class, CloudEvent::modelVersion);
     put(ErasureReceipt.class, CloudEvent::erasureReceipt);
+    put(RequestSignal.class, CloudEvent::requestSignal);
   }
 
   private static <T extends SpecificRecord> void put(Class<T> type, Attributes<T> attributes) {
@@ -103,6 +105,13 @@ record CloudEvent(String id, String source, String type, String subject, Instant
         typeOf(event),
         event.getModelId(),
         event.getGivenAt());
+  }
+
+  private static CloudEvent requestSignal(RequestSignal event) {
+    String requestId = event.getRequestId().toString();
+    // An extended request can be at risk again.
+    String id = requestId + "/" + event.getKind() + "@" + event.getDueAt();
+    return new CloudEvent(id, STREAM, typeOf(event), requestId, event.getAt());
   }
 
   private static CloudEvent datasetLineage(DatasetLineage event) {

@@ -11,6 +11,7 @@ import io.lethe.events.LineageKey;
 import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
+import io.lethe.events.RequestSignal;
 import io.lethe.events.UnlearningJob;
 import io.lethe.schemas.serde.EventSerdes;
 import io.lethe.schemas.serde.StateSerde;
@@ -43,6 +44,7 @@ public final class Topics {
   private final Topic<FisherKey, FisherChunk> fisherUpdates;
   private final Topic<String, ModelVersion> modelVersions;
   private final Topic<String, ErasureReceipt> erasureReceipts;
+  private final Topic<String, RequestSignal> requestSignals;
   private final Topic<String, RequestEvent> requestFeedback;
   private final Topic<byte[], byte[]> deadLetters;
 
@@ -152,6 +154,16 @@ public final class Topics {
             MIB,
             id,
             CloudEventSerde.of(ErasureReceipt.class, registry));
+    requestSignals =
+        new Topic<>(
+            prefix + "request-signals",
+            KeyedBy.REQUEST,
+            k -> k,
+            Cleanup.DELETE,
+            TWO_MONTHS,
+            MIB,
+            id,
+            CloudEventSerde.of(RequestSignal.class, registry));
     requestFeedback =
         new Topic<>(
             prefix + "request-feedback",
@@ -217,6 +229,11 @@ public final class Topics {
     return erasureReceipts;
   }
 
+  /** Warnings that a request's due date is near or has passed. */
+  public Topic<String, RequestSignal> requestSignals() {
+    return requestSignals;
+  }
+
   /**
    * From tracking back to intake, inside the application: what has to reach the partition that
    * knows a request, which tracking names; the key, a requestId, does not decide it.
@@ -242,6 +259,7 @@ public final class Topics {
         fisherUpdates,
         modelVersions,
         erasureReceipts,
+        requestSignals,
         requestFeedback,
         deadLetters);
   }

@@ -4,9 +4,14 @@ import io.lethe.batching.BatchingOutput;
 import io.lethe.batching.BatchingProcessors;
 import io.lethe.batching.BatchingSettings;
 import io.lethe.batching.BatchingStores;
+import io.lethe.events.DatasetLineage;
+import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
+import io.lethe.events.RequestCommand;
+import io.lethe.events.RequestSignal;
 import io.lethe.intake.IntakeOutput;
 import io.lethe.intake.IntakeProcessors;
 import io.lethe.intake.IntakeSettings;
@@ -14,20 +19,24 @@ import io.lethe.intake.IntakeStores;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.RequestEvent;
+import io.lethe.streams.StateStores;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
 import io.lethe.tracking.TrackingOutput;
 import io.lethe.tracking.TrackingProcessors;
+import io.lethe.tracking.TrackingSettings;
 import io.lethe.tracking.TrackingStores;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.avro.specific.SpecificRecord;
+import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.Topology;
@@ -37,6 +46,7 @@ import org.apache.kafka.streams.kstream.Named;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.processor.StreamPartitioner;
+import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
@@ -48,9 +58,12 @@ import org.apache.kafka.streams.state.StoreBuilder;
  * request that waits for a model could not be woken by it.
  */
 public final class LetheTopology {
-  private static final String[] INTAKE_STORES = names(IntakeStores.builders());
-  private static final String[] BATCHING_STORES = names(BatchingStores.builders());
-  private static final String[] TRACKING_STORES = names(TrackingStores.builders());
+  private static final String[] INTAKE_STORES =
+      names(IntakeStores.builders(StateStores.persistent()));
+  private static final String[] BATCHING_STORES =
+      names(BatchingStores.builders(StateStores.persistent()));
+  private static final String[] TRACKING_STORES =
+      names(TrackingStores.builders(StateStores.persistent()));
 
   private final Topics topics;
   private final Map<String, Integer> partitions;
@@ -68,22 +81,36 @@ public final class LetheTopology {
       Map<String, Integer> partitions,
       IntakeSettings intakeSettings,
       BatchingSettings batchingSettings,
+      TrackingSettings trackingSettings,
       UnaryOperator<ModelVersion> versionAttestor,
       UnaryOperator<ErasureReceipt> receiptAttestor) {
     this.topics = topics;
     this.partitions = Map.copyOf(partitions);
     this.intake = new IntakeProcessors(intakeSettings);
     this.batching = new BatchingProcessors(batchingSettings, versionAttestor);
-    this.tracking = new TrackingProcessors(receiptAttestor);
+    this.tracking = new TrackingProcessors(trackingSettings, receiptAttestor);
   }
 
+  /** The topology over stores on disk. */
   public Topology build() {
-    StreamsBuilder builder = new StreamsBuilder();
-    IntakeStores.builders().forEach(builder::addStateStore);
-    BatchingStores.builders().forEach(builder::addStateStore);
-    TrackingStores.builders().forEach(builder::addStateStore);
+    return build(StateStores.persistent());
+  }
 
-    KStream<String, ModelRegistered> models = source(builder, topics.models(), "models");
+  /** The topology over the given kind of stores. */
+  public Topology build(StateStores stores) {
+    StreamsBuilder builder = new StreamsBuilder();
+    IntakeStores.builders(stores).forEach(builder::addStateStore);
+    BatchingStores.builders(stores).forEach(builder::addStateStore);
+    TrackingStores.builders(stores).forEach(builder::addStateStore);
+
+    KStream<String, ModelRegistered> models =
+        routed(
+            source(builder, topics.models(), "models"),
+            topics.models(),
+            "models",
+            Serdes.String(),
+            StateSerde.of(ModelRegistered.class),
+            (key, value) -> key);
     KStream<String, IntakeOutput> fromIntake = intake(builder, models);
     KStream<String, BatchingOutput> fromBatching = batching(builder, models, fromIntake);
     tracking(
@@ -98,10 +125,22 @@ public final class LetheTopology {
         models.repartition(
             repartitioned("models-broadcast", ModelRegistered.class, topics.deletionRequests())
                 .withStreamPartitioner(toEveryPartition()));
-    return source(builder, topics.deletionRequests(), "deletion-requests")
+    return routed(
+            source(builder, topics.deletionRequests(), "deletion-requests"),
+            topics.deletionRequests(),
+            "deletion-requests",
+            Serdes.String(),
+            StateSerde.of(DeletionRequest.class),
+            LetheTopology::keyOf)
         .process(intake.requests(), Named.as("intake-requests"), INTAKE_STORES)
         .merge(
-            source(builder, topics.datasetLineage(), "dataset-lineage")
+            routed(
+                    source(builder, topics.datasetLineage(), "dataset-lineage"),
+                    topics.datasetLineage(),
+                    "dataset-lineage",
+                    StateSerde.of(LineageKey.class),
+                    StateSerde.of(DatasetLineage.class),
+                    (key, value) -> key)
                 .process(intake.lineage(), Named.as("intake-lineage"), INTAKE_STORES),
             Named.as("intake-merge-lineage"))
         .merge(
@@ -139,10 +178,14 @@ public final class LetheTopology {
                 source(builder, topics.modelCommands(), "model-commands")
                     .process(batching.commands(), Named.as("batching-commands"), BATCHING_STORES),
                 Named.as("batching-merge-commands"));
-    only(outputs, "batching-jobs-only", LetheTopology::job)
-        .to(topics.unlearningJobs().name(), produced(topics.unlearningJobs(), "unlearning-jobs"));
-    only(outputs, "batching-versions-only", LetheTopology::version)
-        .to(topics.modelVersions().name(), produced(topics.modelVersions(), "model-versions"));
+    publish(
+        only(outputs, "batching-jobs-only", LetheTopology::job),
+        topics.unlearningJobs(),
+        "unlearning-jobs");
+    publish(
+        only(outputs, "batching-versions-only", LetheTopology::version),
+        topics.modelVersions(),
+        "model-versions");
     return outputs;
   }
 
@@ -150,12 +193,18 @@ public final class LetheTopology {
       KStream<String, RequestEvent> fromIntake, KStream<String, RequestEvent> fromBatching) {
     // Two topics, not one merged stream: a common node would make one sub-topology of all three.
     KStream<String, TrackingOutput> outputs =
-        tracked(fromIntake, "intake-events")
-            .merge(tracked(fromBatching, "batching-events"), Named.as("tracking-merge"));
-    only(outputs, "tracking-receipts-only", LetheTopology::receipt)
-        .to(
-            topics.erasureReceipts().name(),
-            produced(topics.erasureReceipts(), "erasure-receipts"));
+        tracked(fromIntake, "intake-events", tracking.intakeEvents())
+            .merge(
+                tracked(fromBatching, "batching-events", tracking.batchingEvents()),
+                Named.as("tracking-merge"));
+    publish(
+        only(outputs, "tracking-receipts-only", LetheTopology::receipt),
+        topics.erasureReceipts(),
+        "erasure-receipts");
+    publish(
+        only(outputs, "tracking-signals-only", LetheTopology::signal),
+        topics.requestSignals(),
+        "request-signals");
     // A topic of its own: what the builder calls a repartition cannot lead back to an earlier node.
     only(outputs, "tracking-feedback-only", LetheTopology::feedback)
         .to(
@@ -165,10 +214,48 @@ public final class LetheTopology {
   }
 
   private KStream<String, TrackingOutput> tracked(
-      KStream<String, RequestEvent> events, String name) {
+      KStream<String, RequestEvent> events,
+      String name,
+      ProcessorSupplier<String, RequestEvent, String, TrackingOutput> rules) {
     return events
         .repartition(repartitioned(name, RequestEvent.class, topics.erasureReceipts()))
-        .process(tracking.events(), Named.as("tracking-" + name), TRACKING_STORES);
+        .process(rules, Named.as("tracking-" + name), TRACKING_STORES);
+  }
+
+  /** Where a request belongs: with its subject's lineage, whatever key it came under. */
+  private static String keyOf(String key, DeletionRequest request) {
+    return request.getCommand() == RequestCommand.ERASE
+        ? request.getSelector().getSubjectId().orElse(key)
+        : key;
+  }
+
+  /** Sends the records that lie on a wrong partition, and only those, through a topic of ours. */
+  private <K, V> KStream<K, V> routed(
+      KStream<K, V> stream,
+      Topic<K, V> topic,
+      String name,
+      Serde<K> keySerde,
+      Serde<V> valueSerde,
+      BiFunction<K, V, K> keyOf) {
+    int count = partitions.get(topic.name());
+    KStream<K, Routing.Routed<V>> routed =
+        stream.process(() -> new Routing<>(topic, count, keyOf), Named.as(name + "-routing"));
+    KStream<K, V> rerouted =
+        routed
+            .filterNot((key, record) -> record.home(), Named.as(name + "-misrouted-only"))
+            .mapValues(Routing.Routed::value, Named.as(name + "-misrouted-value"))
+            .repartition(
+                Repartitioned.<K, V>as(name + "-misrouted")
+                    .withKeySerde(keySerde)
+                    .withValueSerde(valueSerde)
+                    .withNumberOfPartitions(count)
+                    .withStreamPartitioner(
+                        (ignored, key, value, actual) ->
+                            Optional.of(Set.of(topic.partition(key, actual)))));
+    return routed
+        .filter((key, record) -> record.home(), Named.as(name + "-home-only"))
+        .mapValues(Routing.Routed::value, Named.as(name + "-home-value"))
+        .merge(rerouted, Named.as(name + "-routed"));
   }
 
   private static Optional<ErasureTask> task(IntakeOutput output) {
@@ -203,6 +290,12 @@ public final class LetheTopology {
         : Optional.empty();
   }
 
+  private static Optional<RequestSignal> signal(TrackingOutput output) {
+    return output instanceof TrackingOutput.Signal signal
+        ? Optional.of(signal.signal())
+        : Optional.empty();
+  }
+
   private static Optional<RequestEvent> feedback(TrackingOutput output) {
     return output instanceof TrackingOutput.Feedback feedback
         ? Optional.of(feedback.event())
@@ -219,6 +312,15 @@ public final class LetheTopology {
     return builder.stream(
         topic.name(),
         Consumed.with(topic.keySerde(), topic.valueSerde()).withName(name + "-source"));
+  }
+
+  private static <K, V> void publish(KStream<K, V> stream, Topic<K, V> topic, String name) {
+    SizeGuard<K, V> guard = new SizeGuard<>(topic);
+    stream
+        .mapValues(guard::encode, Named.as(name + "-sized"))
+        .to(
+            topic.name(),
+            Produced.with(topic.keySerde(), Serdes.ByteArray()).withName(name + "-sink"));
   }
 
   private static <K, V> Produced<K, V> produced(Topic<K, V> topic, String name) {

@@ -14,6 +14,7 @@ import io.lethe.state.RequestState;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.TopicAdmin;
 import io.lethe.topics.Topics;
+import io.lethe.tracking.TrackingSettings;
 import io.lethe.tracking.TrackingStores;
 import java.net.URI;
 import java.time.Duration;
@@ -28,7 +29,6 @@ import org.apache.kafka.streams.KeyQueryMetadata;
 import org.apache.kafka.streams.StoreQueryParameters;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.InvalidStateStoreException;
-import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.state.HostInfo;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
@@ -49,6 +49,7 @@ public final class StreamApp implements AutoCloseable, FisherSource {
       StreamSettings settings,
       IntakeSettings intake,
       BatchingSettings batching,
+      TrackingSettings tracking,
       KafkaSettings kafka,
       Topics topics,
       UnaryOperator<ModelVersion> versionAttestor,
@@ -57,7 +58,8 @@ public final class StreamApp implements AutoCloseable, FisherSource {
     Map<String, Integer> partitions =
         new TopicAdmin(kafka).ensure(topics, settings.partitions(), settings.replicationFactor());
     LetheTopology topology =
-        new LetheTopology(topics, partitions, intake, batching, versionAttestor, receiptAttestor);
+        new LetheTopology(
+            topics, partitions, intake, batching, tracking, versionAttestor, receiptAttestor);
     streams =
         new KafkaStreams(topology.build(), new StreamsConfig(config(settings, kafka, topics)));
     streams.setUncaughtExceptionHandler(
@@ -88,8 +90,7 @@ public final class StreamApp implements AutoCloseable, FisherSource {
         StreamsConfig.DESERIALIZATION_EXCEPTION_HANDLER_CLASS_CONFIG,
         DeadLetterDeserializationHandler.class);
     config.put(
-        StreamsConfig.PROCESSING_EXCEPTION_HANDLER_CLASS_CONFIG,
-        LogAndContinueProcessingExceptionHandler.class);
+        StreamsConfig.PROCESSING_EXCEPTION_HANDLER_CLASS_CONFIG, DeadLetterProcessingHandler.class);
     config.put(
         StreamsConfig.ERRORS_DEAD_LETTER_QUEUE_TOPIC_NAME_CONFIG, topics.deadLetters().name());
     config.putAll(kafka.streams());

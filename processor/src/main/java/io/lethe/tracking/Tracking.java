@@ -2,18 +2,21 @@ package io.lethe.tracking;
 
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelResult;
+import io.lethe.events.RequestSignal;
 import io.lethe.events.RequestStatus;
 import io.lethe.state.ModelProgress;
 import io.lethe.state.ModelStage;
 import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestEventKind;
 import io.lethe.state.RequestState;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
-import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
  * The rules of tracking: pending → in_progress → completed, cancelled, or denied. Intake and the
@@ -25,19 +28,26 @@ import org.apache.kafka.streams.state.KeyValueStore;
  * request that no model had begun ends as cancelled.
  */
 final class Tracking {
+  /** The rest is warned about at the next tick: a tick must not take long. */
+  private static final int SIGNALS_PER_TICK = 1_000;
+
   private final UnaryOperator<ErasureReceipt> attestor;
   private final ProcessorContext<String, TrackingOutput> context;
-  private final KeyValueStore<String, RequestState> requests;
+  private final TrackingStores stores;
+  private final Signals signals;
 
   Tracking(
-      UnaryOperator<ErasureReceipt> attestor, ProcessorContext<String, TrackingOutput> context) {
+      TrackingSettings settings,
+      UnaryOperator<ErasureReceipt> attestor,
+      ProcessorContext<String, TrackingOutput> context) {
     this.attestor = attestor;
     this.context = context;
-    this.requests = context.getStateStore(TrackingStores.REQUESTS_STORE);
+    stores = new TrackingStores(context);
+    signals = new Signals(settings);
   }
 
   void onEvent(String requestId, RequestEvent event) {
-    RequestState known = requests.get(requestId);
+    RequestState known = stores.request(requestId);
     switch (event.getKind()) {
       case ROUTED -> route(known, event);
       case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
@@ -64,7 +74,13 @@ final class Tracking {
   private static RequestState advanced(RequestState state, RequestEvent event) {
     return switch (event.getKind()) {
       case RECEIVED -> opened(state, event).build();
-      case ACCEPTED -> opened(state, event).setAccepted(true).setModels(event.getModels()).build();
+      case ACCEPTED ->
+          opened(state, event)
+              .setAccepted(true)
+              .setAcceptedAt(event.getAt())
+              .setModels(event.getModels())
+              .setFollowUpOf(event.getFollowUpOf().orElse(null))
+              .build();
       case DENIED ->
           opened(state, event)
               .setStatus(RequestStatus.DENIED)
@@ -93,7 +109,11 @@ final class Tracking {
       case CANCELLED ->
           RequestState.newBuilder(answered).setStatus(RequestStatus.CANCELLED).build();
       case EXTENDED ->
-          RequestState.newBuilder(answered).setDueAt(event.getDueAt().orElseThrow()).build();
+          RequestState.newBuilder(answered)
+              .setDueAt(event.getDueAt().orElseThrow())
+              .clearAtRiskAt()
+              .clearOverdueAt()
+              .build();
       case WITHDRAWN -> at(answered, event, ModelStage.WITHDRAWN);
       case HELD -> at(answered, event, ModelStage.HELD);
       case RESUMED -> at(answered, event, ModelStage.PENDING);
@@ -103,13 +123,54 @@ final class Tracking {
 
   /** Stores what became of a request, and ends it when nothing is left to be done. */
   private void settle(RequestEvent event, RequestState state) {
-    RequestState before = requests.get(event.getRequestId().toString());
+    RequestState before = stores.request(event.getRequestId().toString());
     boolean ended = before != null && isFinal(before.getStatus());
     RequestState after = ended ? state : concluded(state);
-    requests.put(event.getRequestId().toString(), after);
+    put(event.getRequestId().toString(), after);
     if (!ended && isFinal(after.getStatus())) {
       forward(event, new TrackingOutput.Receipt(receipt(event, after)));
+      if (after.getStatus() == RequestStatus.CANCELLED && after.getAccepted()) {
+        tellIntake(event, after);
+      }
     }
+  }
+
+  /** Warns about due dates. */
+  void onTick() {
+    for (String requestId : stores.due(now(), SIGNALS_PER_TICK)) {
+      RequestState state = stores.request(requestId);
+      RequestSignal signal = signals.signal(requestId, state, now());
+      put(requestId, signals.signalled(state, signal));
+      context.forward(
+          new Record<>(
+              requestId, new TrackingOutput.Signal(signal), context.currentSystemTimeMs()));
+    }
+  }
+
+  private void put(String requestId, RequestState state) {
+    boolean ended = isFinal(state.getStatus());
+    RequestState after =
+        ended && state.getEndedAt().isEmpty()
+            ? RequestState.newBuilder(state).setEndedAt(now()).build()
+            : state;
+    stores.put(requestId, after, ended ? Optional.empty() : signals.nextAt(after));
+  }
+
+  private Instant now() {
+    return Instant.ofEpochMilli(context.currentSystemTimeMs());
+  }
+
+  /** A cancelled request no longer binds what arrives later. */
+  private void tellIntake(RequestEvent event, RequestState state) {
+    forward(
+        event,
+        new TrackingOutput.Feedback(
+            RequestEvent.newBuilder()
+                .setRequestId(event.getRequestId())
+                .setKind(RequestEventKind.CANCELLED)
+                .setIntakePartition(state.getIntakePartition())
+                .setAt(event.getAt())
+                .build()));
   }
 
   private static RequestState concluded(RequestState state) {
@@ -124,9 +185,17 @@ final class Tracking {
     boolean forgotten = !state.getResults().isEmpty();
     boolean cancelled = !forgotten && !withdrawn.isEmpty();
     return RequestState.newBuilder(state)
+        .setUnlearnedAt(forgotten ? lastUnlearnedAt(state) : null)
         .setStatus(cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED)
         .setReason(forgotten || cancelled ? null : "model_retired")
         .build();
+  }
+
+  private static Instant lastUnlearnedAt(RequestState state) {
+    return state.getResults().stream()
+        .map(ModelResult::getUnlearnedAt)
+        .max(Comparator.naturalOrder())
+        .orElseThrow();
   }
 
   private static List<String> models(RequestState state, ModelStage stage) {
@@ -165,6 +234,7 @@ final class Tracking {
   private static RequestState started(RequestState state, RequestEvent event, ModelStage stage) {
     return RequestState.newBuilder(at(state, event, stage))
         .setStatus(RequestStatus.IN_PROGRESS)
+        .setStartedAt(state.getStartedAt().orElse(event.getAt()))
         .setUpdatedAt(event.getAt())
         .build();
   }
@@ -200,6 +270,7 @@ final class Tracking {
     return attestor.apply(
         ErasureReceipt.newBuilder()
             .setRequestId(event.getRequestId())
+            .setFollowUpOf(state.getFollowUpOf().orElse(null))
             .setStatus(state.getStatus())
             .setReason(state.getReason().orElse(null))
             .setRegulation(state.getRegulation())
@@ -208,7 +279,7 @@ final class Tracking {
             .setRetiredModels(models(state, ModelStage.RETIRED))
             .setReceivedAt(state.getReceivedAt())
             .setDueAt(state.getDueAt().orElse(null))
-            .setCompletedAt(Instant.ofEpochMilli(context.currentSystemTimeMs()))
+            .setCompletedAt(now())
             .setAttestation("")
             .build());
   }

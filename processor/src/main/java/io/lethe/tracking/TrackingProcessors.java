@@ -4,23 +4,38 @@ import io.lethe.events.ErasureReceipt;
 import io.lethe.state.RequestEvent;
 import io.lethe.streams.RuleProcessor;
 import java.util.function.UnaryOperator;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 
-/** The processor of tracking. */
+/** The processors of tracking: one for each input, over the same stores. */
 public final class TrackingProcessors {
+  private final TrackingSettings settings;
   private final UnaryOperator<ErasureReceipt> attestor;
 
   /**
    * @param attestor signs a receipt whose attestation is still empty; must be deterministic
    */
-  public TrackingProcessors(UnaryOperator<ErasureReceipt> attestor) {
+  public TrackingProcessors(TrackingSettings settings, UnaryOperator<ErasureReceipt> attestor) {
+    this.settings = settings;
     this.attestor = attestor;
   }
 
-  /** Takes what happened to requests, emits receipts. */
-  public ProcessorSupplier<String, RequestEvent, String, TrackingOutput> events() {
+  /** Takes what intake says about requests, and keeps the clock. */
+  public ProcessorSupplier<String, RequestEvent, String, TrackingOutput> intakeEvents() {
+    return RuleProcessor.ticking(
+        this::rules,
+        (rules, record) -> rules.onEvent(record.key(), record.value()),
+        settings.tick(),
+        Tracking::onTick);
+  }
+
+  /** Takes what models say about requests. */
+  public ProcessorSupplier<String, RequestEvent, String, TrackingOutput> batchingEvents() {
     return RuleProcessor.of(
-        context -> new Tracking(attestor, context),
-        (rules, record) -> rules.onEvent(record.key(), record.value()));
+        this::rules, (rules, record) -> rules.onEvent(record.key(), record.value()));
+  }
+
+  private Tracking rules(ProcessorContext<String, TrackingOutput> context) {
+    return new Tracking(settings, attestor, context);
   }
 }

@@ -23,6 +23,7 @@ import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.Regulation;
 import io.lethe.events.RequestCommand;
+import io.lethe.events.RequestSignal;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
 import io.lethe.events.SetMetrics;
@@ -40,8 +41,10 @@ import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestState;
+import io.lethe.streams.StateStores;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
+import io.lethe.tracking.TrackingSettings;
 import io.lethe.tracking.TrackingStores;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -54,13 +57,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.UUID;
+import java.util.function.UnaryOperator;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.TopologyTestDriver;
-import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
+import org.apache.kafka.streams.test.TestRecord;
 
 /** The topology on a test driver, with a worker that a test plays by hand. */
 final class TopologyFixture implements AutoCloseable {
@@ -73,6 +77,33 @@ final class TopologyFixture implements AutoCloseable {
   private Instant now = START;
 
   TopologyFixture(Path directory) {
+    this(directory, signed(directory));
+  }
+
+  /** Without signatures, which take most of the time of a short test. */
+  static TopologyFixture unsigned(Path directory) {
+    return new TopologyFixture(
+        directory, new Attestors(UnaryOperator.identity(), UnaryOperator.identity()));
+  }
+
+  static TopologyFixture withPartitions(Path directory, int partitions) {
+    return new TopologyFixture(
+        directory, new Attestors(UnaryOperator.identity(), UnaryOperator.identity()), partitions);
+  }
+
+  private record Attestors(
+      UnaryOperator<ModelVersion> versions, UnaryOperator<ErasureReceipt> receipts) {}
+
+  private static Attestors signed(Path directory) {
+    Attestor attestor = new Attestor(SigningKey.loadOrCreate(directory.resolve("key.pem")));
+    return new Attestors(attestor::attest, attestor::attest);
+  }
+
+  private TopologyFixture(Path directory, Attestors attestors) {
+    this(directory, attestors, 1);
+  }
+
+  private TopologyFixture(Path directory, Attestors attestors, int partitions) {
     Properties config = new Properties();
     config.put(StreamsConfig.APPLICATION_ID_CONFIG, "lethe-test");
     config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, "unused:1");
@@ -81,18 +112,20 @@ final class TopologyFixture implements AutoCloseable {
         StreamsConfig.DESERIALIZATION_EXCEPTION_HANDLER_CLASS_CONFIG,
         DeadLetterDeserializationHandler.class);
     config.put(
-        StreamsConfig.PROCESSING_EXCEPTION_HANDLER_CLASS_CONFIG,
-        LogAndContinueProcessingExceptionHandler.class);
+        StreamsConfig.PROCESSING_EXCEPTION_HANDLER_CLASS_CONFIG, DeadLetterProcessingHandler.class);
     config.put(
         StreamsConfig.ERRORS_DEAD_LETTER_QUEUE_TOPIC_NAME_CONFIG, topics.deadLetters().name());
     config.put(StreamsConfig.ENSURE_EXPLICIT_INTERNAL_RESOURCE_NAMING_CONFIG, "true");
-    driver = new TopologyTestDriver(topology(topics, directory), config, START);
+    driver = new TopologyTestDriver(topology(topics, attestors, partitions), config, START);
   }
 
   static Topology topology(Topics topics, Path directory) {
-    Attestor attestor = new Attestor(SigningKey.loadOrCreate(directory.resolve("key.pem")));
+    return topology(topics, signed(directory), 1);
+  }
+
+  private static Topology topology(Topics topics, Attestors attestors, int count) {
     Map<String, Integer> partitions = new HashMap<>();
-    topics.all().forEach(topic -> partitions.put(topic.name(), 1));
+    topics.all().forEach(topic -> partitions.put(topic.name(), count));
     return new LetheTopology(
             topics,
             partitions,
@@ -104,9 +137,10 @@ final class TopologyFixture implements AutoCloseable {
                 1_000,
                 Duration.ofHours(1),
                 Duration.ofDays(7)),
-            attestor::attest,
-            attestor::attest)
-        .build();
+            TrackingSettings.DEFAULTS,
+            attestors.versions(),
+            attestors.receipts())
+        .build(StateStores.inMemory());
   }
 
   void advance(Duration duration) {
@@ -184,6 +218,28 @@ final class TopologyFixture implements AutoCloseable {
         new DatasetLineage(subjectId, datasetId, List.of(samples), now));
   }
 
+  void lineageTombstone(String subjectId, String datasetId) {
+    send(topics.datasetLineage(), new LineageKey(subjectId, datasetId), null);
+  }
+
+  UUID requestSamples(String datasetId, List<String> sampleIds) {
+    UUID id = new UUID(7, sampleIds.hashCode());
+    send(
+        topics.deletionRequests(),
+        id.toString(),
+        DeletionRequest.newBuilder()
+            .setRequestId(id)
+            .setSelector(
+                Selector.newBuilder()
+                    .setKind(SelectorKind.SAMPLES)
+                    .setDatasetId(datasetId)
+                    .setSampleIds(sampleIds)
+                    .build())
+            .setReceivedAt(now)
+            .build());
+    return id;
+  }
+
   UUID request(String subjectId) {
     UUID id =
         UUID.nameUUIDFromBytes((subjectId + now).getBytes(java.nio.charset.StandardCharsets.UTF_8));
@@ -192,6 +248,10 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   void request(UUID requestId, String subjectId) {
+    requestAt(requestId, subjectId, now);
+  }
+
+  void requestAt(UUID requestId, String subjectId, Instant receivedAt) {
     send(
         topics.deletionRequests(),
         subjectId,
@@ -200,7 +260,7 @@ final class TopologyFixture implements AutoCloseable {
             .setSelector(
                 Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId(subjectId).build())
             .setRegulation(Regulation.GDPR)
-            .setReceivedAt(now)
+            .setReceivedAt(receivedAt)
             .build());
   }
 
@@ -265,6 +325,19 @@ final class TopologyFixture implements AutoCloseable {
 
   List<ErasureReceipt> receipts() {
     return read(topics.erasureReceipts()).stream().map(entry -> entry.value).toList();
+  }
+
+  List<RequestSignal> signals() {
+    return read(topics.requestSignals()).stream().map(entry -> entry.value).toList();
+  }
+
+  List<TestRecord<byte[], byte[]>> deadLetterRecords() {
+    return driver
+        .createOutputTopic(
+            topics.deadLetters().name(),
+            topics.deadLetters().keySerde().deserializer(),
+            topics.deadLetters().valueSerde().deserializer())
+        .readRecordsToList();
   }
 
   int deadLetters() {

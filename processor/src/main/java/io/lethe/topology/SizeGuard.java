@@ -1,0 +1,37 @@
+package io.lethe.topology;
+
+import io.lethe.topics.Topic;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+
+/**
+ * Encodes records for a topic and refuses those that are larger than it takes, before compression.
+ *
+ * <p>RATIONALE: not left to the producer. Within a transaction a send that fails puts the whole
+ * transaction into error, whatever the production exception handler answers: the records are
+ * processed again, fail again, and nothing moves. Here the one record goes to the dead letters.
+ */
+final class SizeGuard<K, V> {
+  /** Room for the headers of the batch and the record. */
+  private static final int HEADERS_BYTES = 1024;
+
+  private final Topic<K, V> topic;
+
+  SizeGuard(Topic<K, V> topic) {
+    this.topic = topic;
+  }
+
+  /** The value's bytes. */
+  byte[] encode(K key, V value) {
+    byte[] encoded = topic.valueSerde().serializer().serialize(topic.name(), value);
+    int size =
+        encoded.length
+            + topic.keySerde().serializer().serialize(topic.name(), key).length
+            + HEADERS_BYTES;
+    if (size > topic.maxMessageBytes()) {
+      throw new RecordTooLargeException(
+          "a record of %d bytes is larger than topic %s takes (%d)"
+              .formatted(size, topic.name(), topic.maxMessageBytes()));
+    }
+    return encoded;
+  }
+}

@@ -1,0 +1,300 @@
+package io.lethe.topology;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import io.lethe.events.ErasureReceipt;
+import io.lethe.events.ModelCommandKind;
+import io.lethe.events.RequestCommand;
+import io.lethe.events.UnlearningJob;
+import io.lethe.events.Verdict;
+import io.lethe.state.ModelState;
+import io.lethe.state.Phase;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.UUID;
+import net.jqwik.api.Arbitraries;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Combinators;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import net.jqwik.api.Tuple;
+import net.jqwik.api.lifecycle.AfterContainer;
+import net.jqwik.api.lifecycle.BeforeContainer;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Random sequences of what can happen, on the topology and on {@link RulesModel}: after each step
+ * both say the same. {@code -Djqwik.tries.default=10000} for a long run.
+ */
+class RulesPropertyTest {
+  private static final Duration YEAR = Duration.ofDays(365);
+  private static final Map<String, Integer> MODELS = Map.of("m1", 1, "m2", 3);
+  private static final int SUBJECTS = 3;
+  private static final int TRAINING_SAMPLES = 100;
+
+  private enum Kind {
+    REQUEST,
+    LINEAGE,
+    RELEASED,
+    RELEASED_TWICE,
+    CANCEL,
+    HOLD,
+    RESUME,
+    REPEAT,
+    CONFLICT,
+    SOURCE_DELETED,
+    GATE_FAILS,
+    FAILS,
+    RETRY,
+    MINUTES,
+    HOUR
+  }
+
+  /** One thing that happens; what the numbers choose depends on the kind. */
+  record Step(Kind kind, int which, int samples) {}
+
+  @Provide
+  Arbitrary<List<Step>> sequences() {
+    Arbitrary<Kind> kinds =
+        Arbitraries.frequencyOf(
+            Tuple.of(6, Arbitraries.of(Kind.REQUEST, Kind.LINEAGE, Kind.RELEASED)),
+            Tuple.of(3, Arbitraries.of(Kind.CANCEL, Kind.HOLD, Kind.RESUME)),
+            Tuple.of(2, Arbitraries.of(Kind.class)));
+    Arbitrary<Step> steps =
+        Combinators.combine(
+                kinds, Arbitraries.integers().between(0, 11), Arbitraries.integers().between(1, 7))
+            .as(Step::new);
+    return steps.list().ofMinSize(1).ofMaxSize(40);
+  }
+
+  /** Jobs that wait for a person are an error in a program, and here the point. */
+  @BeforeContainer
+  static void quiet() {
+    ((Logger) LoggerFactory.getLogger("io.lethe.batching")).setLevel(Level.OFF);
+  }
+
+  @AfterContainer
+  static void loud() {
+    ((Logger) LoggerFactory.getLogger("io.lethe.batching")).setLevel(null);
+  }
+
+  @Property
+  void theTopologyDoesWhatTheRulesSay(@ForAll("sequences") List<Step> steps) throws IOException {
+    Path directory = Files.createTempDirectory("lethe-rules");
+    try (Run run = new Run(directory)) {
+      for (Step step : steps) {
+        run.take(step);
+        run.compare();
+      }
+      run.finish();
+    } finally {
+      delete(directory);
+    }
+  }
+
+  private static void delete(Path directory) throws IOException {
+    try (var files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+
+  /** One sequence on both. */
+  private static final class Run implements AutoCloseable {
+    private final TopologyFixture lethe;
+    private final RulesModel rules = new RulesModel(TopologyFixture.START, MODELS);
+    private final List<UUID> ids = new ArrayList<>();
+    private final List<String> subjects = new ArrayList<>();
+    private final Map<String, UnlearningJob> jobs = new HashMap<>();
+    private final Map<String, Integer> offers = new HashMap<>();
+    private final Map<UUID, ErasureReceipt> receipts = new HashMap<>();
+
+    Run(Path directory) {
+      lethe = TopologyFixture.unsigned(directory);
+      new TreeSet<>(MODELS.keySet())
+          .forEach(
+              id -> lethe.registerAnchored(id, "d", TopologyFixture.policy(MODELS.get(id), YEAR)));
+    }
+
+    void take(Step step) {
+      String subject = "p" + step.which() % SUBJECTS;
+      String model = step.which() % 2 == 0 ? "m1" : "m2";
+      switch (step.kind()) {
+        case REQUEST -> {
+          UUID id = new UUID(0, ids.size());
+          ids.add(id);
+          subjects.add(subject);
+          lethe.requestAt(id, subject, TopologyFixture.START);
+          rules.request(id, subject);
+        }
+        case LINEAGE -> {
+          Set<String> samples = samples(subject, step.samples());
+          lethe.lineage(subject, "d", samples.toArray(String[]::new));
+          rules.lineage(subject, samples);
+        }
+        case SOURCE_DELETED -> {
+          lethe.lineageTombstone(subject, "d");
+          rules.sourceDeleted(subject);
+        }
+        case RELEASED, RELEASED_TWICE -> released(model, step.kind() == Kind.RELEASED_TWICE);
+        case GATE_FAILS -> {
+          outcome(model, Verdict.HOLD);
+          rules.gateFails(model);
+        }
+        case FAILS -> {
+          outcome(model, Verdict.FAILED);
+          rules.fails(model);
+        }
+        case RETRY -> {
+          lethe.modelCommand(model, ModelCommandKind.RETRY);
+          rules.retry(model);
+        }
+        case MINUTES -> advance(Duration.ofMinutes(11));
+        case HOUR -> advance(Duration.ofMinutes(61));
+        case CANCEL, HOLD, RESUME, REPEAT, CONFLICT -> {
+          if (!ids.isEmpty()) {
+            onRequest(step.kind(), step.which() % ids.size());
+          }
+        }
+      }
+    }
+
+    private void onRequest(Kind kind, int index) {
+      UUID id = ids.get(index);
+      String key = subjects.get(index);
+      switch (kind) {
+        case CANCEL -> {
+          lethe.command(id, key, RequestCommand.CANCEL);
+          rules.cancel(id);
+        }
+        case HOLD -> {
+          lethe.command(id, key, RequestCommand.HOLD);
+          rules.hold(id);
+        }
+        case RESUME -> {
+          lethe.command(id, key, RequestCommand.RELEASE);
+          rules.resume(id);
+        }
+        case REPEAT -> lethe.requestAt(id, key, TopologyFixture.START);
+        case CONFLICT -> lethe.requestAt(id, key, TopologyFixture.START.minusSeconds(1));
+        default -> throw new IllegalStateException();
+      }
+    }
+
+    private void released(String model, boolean twice) {
+      readJobs();
+      UnlearningJob job = jobs.get(model);
+      if (job != null) {
+        lethe.unlearned(job);
+        if (twice) {
+          lethe.unlearned(job);
+        }
+      }
+      rules.release(model);
+    }
+
+    private void outcome(String model, Verdict verdict) {
+      readJobs();
+      UnlearningJob job = jobs.get(model);
+      if (job != null) {
+        lethe.outcome(job, verdict);
+      }
+    }
+
+    private void advance(Duration duration) {
+      lethe.advance(duration);
+      rules.advance(duration);
+    }
+
+    private static Set<String> samples(String subject, int mask) {
+      Set<String> samples = new TreeSet<>();
+      for (int bit = 0; bit < 3; bit++) {
+        if ((mask & (1 << bit)) != 0) {
+          samples.add(subject + "-" + bit);
+        }
+      }
+      return samples;
+    }
+
+    private void readJobs() {
+      for (UnlearningJob job : lethe.jobs()) {
+        jobs.put(job.getModelId(), job);
+        offers.merge(job.getModelId(), 1, Integer::sum);
+      }
+    }
+
+    void compare() {
+      readJobs();
+      for (ErasureReceipt receipt : lethe.receipts()) {
+        assertThat(receipts.put(receipt.getRequestId(), receipt)).as("a second receipt").isNull();
+      }
+      rules.models.forEach(this::compare);
+      rules.requests.forEach(
+          (id, request) -> {
+            assertThat(lethe.requestState(id).getStatus()).as("status").isEqualTo(request.status);
+            assertThat(receipts.containsKey(id)).as("has a receipt").isEqualTo(request.ended());
+          });
+      assertThat(rules.requests.keySet()).as("requests").containsAll(receipts.keySet());
+    }
+
+    private void compare(String id, RulesModel.Model model) {
+      ModelState state = lethe.model(id);
+      assertThat(state.getPhase()).as("phase of " + id).isEqualTo(model.phase);
+      assertThat(state.getPendingRequests()).as("pending").isEqualTo(model.pending.size());
+      assertThat(state.getPendingSamples()).as("their samples").isEqualTo(model.pendingSamples());
+      assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.erased.size());
+      assertThat(offers.getOrDefault(id, 0)).as("offers").isEqualTo(model.offers);
+      if (model.phase != Phase.COLLECTING) {
+        assertThat(jobs.get(id).getSampleIds())
+            .as("forget set")
+            .containsExactlyElementsOf(model.job);
+      }
+      assertThat(lethe.sums(id).orElseThrow().retained().samples())
+          .as("retained")
+          .isEqualTo(TRAINING_SAMPLES - model.erased.size());
+    }
+
+    /** Lets everything come to its end: then every request has its one receipt. */
+    void finish() {
+      for (int i = 0; i < ids.size(); i++) {
+        onRequest(Kind.RESUME, i);
+      }
+      advance(Duration.ofMinutes(11));
+      compare();
+      for (String model : MODELS.keySet()) {
+        lethe.register(model, "d", TopologyFixture.policy(1, YEAR));
+      }
+      for (int round = 0; round < 3; round++) {
+        for (String model : MODELS.keySet()) {
+          lethe.modelCommand(model, ModelCommandKind.RETRY);
+          readJobs();
+          if (jobs.containsKey(model)) {
+            lethe.unlearned(jobs.get(model));
+          }
+        }
+      }
+      for (ErasureReceipt receipt : lethe.receipts()) {
+        assertThat(receipts.put(receipt.getRequestId(), receipt)).as("a second receipt").isNull();
+      }
+      assertThat(receipts.keySet()).containsExactlyInAnyOrderElementsOf(rules.requests.keySet());
+    }
+
+    @Override
+    public void close() {
+      lethe.close();
+    }
+  }
+}
