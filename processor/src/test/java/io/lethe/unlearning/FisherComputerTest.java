@@ -203,7 +203,7 @@ class FisherComputerTest {
         LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 4, 4, 5, 6), 1)) {
       List<float[]> before = contents(model);
 
-      new FisherComputer(model, 4).sum(DATA, SAMPLES, Progress.NONE);
+      FisherComputer.ofMinibatch(model, 4).sum(DATA, SAMPLES, Progress.NONE);
 
       assertThat(contents(model)).usingRecursiveComparison().isEqualTo(before);
     }
@@ -213,7 +213,7 @@ class FisherComputerTest {
   void givesTheSameBytesTwiceAndAddsUpOverDisjointSamples() {
     try (LoadedModel model =
         LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 4, 4, 5, 6), 1)) {
-      FisherComputer computer = new FisherComputer(model, 4);
+      FisherComputer computer = FisherComputer.ofMinibatch(model, 4);
       FisherDiagonal all = computer.sum(DATA, SAMPLES, Progress.NONE);
 
       FisherDiagonal again = computer.sum(DATA, SAMPLES, Progress.NONE);
@@ -324,7 +324,7 @@ class FisherComputerTest {
 
   private static void assertFastEqualsLoop(DjlModel model) {
     try (model) {
-      FisherComputer computer = new FisherComputer(model, 4);
+      FisherComputer computer = FisherComputer.ofMinibatch(model, 4);
       FisherAccumulator loop = computer.loop(DATA, SAMPLES, Progress.NONE);
 
       FisherAccumulator fast = computer.accumulate(DATA, SAMPLES, Progress.NONE);
