@@ -38,6 +38,9 @@ import picocli.CommandLine.ParseResult;
       RequestCommand.class,
       TrainCommand.class,
       FisherCommand.class,
+      AnchorCommand.class,
+      UnlearnCommand.class,
+      EvaluateCommand.class,
       VerifyCommand.class,
       TopologyCommand.class,
     })
