@@ -41,6 +41,7 @@ import picocli.CommandLine.ParseResult;
       AnchorCommand.class,
       UnlearnCommand.class,
       EvaluateCommand.class,
+      BenchCommand.class,
       VerifyCommand.class,
       TopologyCommand.class,
     })
