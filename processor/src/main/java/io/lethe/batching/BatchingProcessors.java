@@ -3,10 +3,12 @@ package io.lethe.batching;
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherKey;
 import io.lethe.events.JobOutcome;
+import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.state.ErasureTask;
 import io.lethe.streams.RuleProcessor;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
@@ -28,7 +30,7 @@ public final class BatchingProcessors {
   public ProcessorSupplier<String, ModelRegistered, String, BatchingOutput> models() {
     return RuleProcessor.ticking(
         this::rules,
-        (rules, record) -> rules.onModel(record.value()),
+        (rules, record) -> rules.onModel(record.key(), Optional.ofNullable(record.value())),
         settings.tick(),
         Batching::onTick);
   }
@@ -46,6 +48,11 @@ public final class BatchingProcessors {
   /** Takes Fisher updates. */
   public ProcessorSupplier<FisherKey, FisherChunk, String, BatchingOutput> fisherUpdates() {
     return RuleProcessor.of(this::rules, (rules, record) -> rules.onFisher(record.value()));
+  }
+
+  /** Takes a person's word on jobs that wait for one. */
+  public ProcessorSupplier<String, ModelCommand, String, BatchingOutput> commands() {
+    return RuleProcessor.of(this::rules, (rules, record) -> rules.onCommand(record.value()));
   }
 
   private Batching rules(ProcessorContext<String, BatchingOutput> context) {

@@ -14,16 +14,27 @@ import java.time.Duration;
  *     default 1 hour. A worker that dies is replaced by the share group much sooner.
  * @param maxSamplesPerJob samples that one job takes at most, so that its record stays below the
  *     largest that a topic takes; positive, default 100,000
+ * @param minLead least time before the nearest due date at which a batch fires; not negative,
+ *     default 1 hour. What is between the two bounds is learned from each model's jobs.
+ * @param maxLead most time before the nearest due date at which a batch fires, and that of a model
+ *     without past jobs; not below {@code minLead}, default 7 days
  */
 @ConfigurationProperties("lethe.batching")
 public record BatchingSettings(
     @Bindable(defaultValue = "1s") Duration tick,
     @Bindable(defaultValue = "5s") Duration retryBackoff,
     @Bindable(defaultValue = "1h") Duration jobTimeout,
-    @Bindable(defaultValue = "100000") int maxSamplesPerJob) {
+    @Bindable(defaultValue = "100000") int maxSamplesPerJob,
+    @Bindable(defaultValue = "1h") Duration minLead,
+    @Bindable(defaultValue = "7d") Duration maxLead) {
   public static final BatchingSettings DEFAULTS =
       new BatchingSettings(
-          Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofHours(1), 100_000);
+          Duration.ofSeconds(1),
+          Duration.ofSeconds(5),
+          Duration.ofHours(1),
+          100_000,
+          Duration.ofHours(1),
+          Duration.ofDays(7));
 
   public BatchingSettings {
     requirePositive("tick", tick);
@@ -32,6 +43,13 @@ public record BatchingSettings(
     if (maxSamplesPerJob < 1) {
       throw new IllegalArgumentException(
           "lethe.batching.max-samples-per-job must be positive: " + maxSamplesPerJob);
+    }
+    if (minLead.isNegative() || maxLead.compareTo(minLead) < 0) {
+      throw new IllegalArgumentException(
+          "lethe.batching.min-lead must not be negative, nor above lethe.batching.max-lead: "
+              + minLead
+              + ", "
+              + maxLead);
     }
   }
 

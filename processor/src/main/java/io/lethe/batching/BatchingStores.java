@@ -8,10 +8,11 @@ import io.lethe.state.ModelState;
 import io.lethe.streams.StateStores;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
-import java.util.function.Consumer;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.common.utils.Bytes;
@@ -20,13 +21,28 @@ import org.apache.kafka.streams.state.KeyValueIterator;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.StoreBuilder;
 
-/** The stores of batching and the order of their keys. Everything of one model is in one task. */
+/**
+ * The stores of batching and the order of their keys. Everything of one model is in one task.
+ * Iterators see a store as it was when they were opened and must be closed.
+ */
 public final class BatchingStores {
   /** State machines by model. */
   public static final String MODELS_STORE = "batching-models";
 
   /** Erasure tasks by model and arrival. */
   public static final String TASKS_STORE = "batching-tasks";
+
+  /** Where a request's task is among those of the model. */
+  public static final String TASK_INDEX_STORE = "batching-task-index";
+
+  /** Tasks under a legal hold by model and request. */
+  public static final String HELD_STORE = "batching-held";
+
+  /** Tasks and commands that came before their model's registration, by model and arrival. */
+  public static final String EARLY_STORE = "batching-early";
+
+  /** When the clock has to look at which model. */
+  public static final String DEADLINES_STORE = "batching-deadlines";
 
   /** Jobs in flight by model. */
   public static final String JOBS_STORE = "batching-jobs";
@@ -37,10 +53,17 @@ public final class BatchingStores {
   /** Fisher sums in chunks, see {@link FisherStore}. */
   public static final String FISHER_STORE = "batching-fisher";
 
-  private static final char SEPARATOR = '\u0000';
+  static final char SEPARATOR = '\u0000';
+
+  /** In the place of an anchor: samples that were erased under earlier ones. */
+  private static final String CARRIED = "";
 
   private final KeyValueStore<String, ModelState> models;
   private final KeyValueStore<Bytes, ErasureTask> tasks;
+  private final KeyValueStore<String, Long> taskIndex;
+  private final KeyValueStore<String, ErasureTask> held;
+  private final KeyValueStore<Bytes, ErasureTask> early;
+  private final KeyValueStore<Bytes, byte[]> deadlines;
   private final KeyValueStore<String, UnlearningJob> jobs;
   private final KeyValueStore<String, UUID> erased;
   private final FisherStore fisher;
@@ -48,6 +71,10 @@ public final class BatchingStores {
   BatchingStores(ProcessorContext<?, ?> context) {
     models = context.getStateStore(MODELS_STORE);
     tasks = context.getStateStore(TASKS_STORE);
+    taskIndex = context.getStateStore(TASK_INDEX_STORE);
+    held = context.getStateStore(HELD_STORE);
+    early = context.getStateStore(EARLY_STORE);
+    deadlines = context.getStateStore(DEADLINES_STORE);
     jobs = context.getStateStore(JOBS_STORE);
     erased = context.getStateStore(ERASED_STORE);
     fisher = new FisherStore(context.getStateStore(FISHER_STORE));
@@ -58,6 +85,10 @@ public final class BatchingStores {
     return List.of(
         StateStores.ofRecords(MODELS_STORE, ModelState.class),
         StateStores.of(TASKS_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
+        StateStores.of(TASK_INDEX_STORE, Serdes.String(), Serdes.Long()),
+        StateStores.ofRecords(HELD_STORE, ErasureTask.class),
+        StateStores.of(EARLY_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
+        StateStores.of(DEADLINES_STORE, Serdes.Bytes(), Serdes.ByteArray()),
         StateStores.ofRecords(JOBS_STORE, UnlearningJob.class),
         StateStores.of(ERASED_STORE, Serdes.String(), Serdes.UUID()),
         StateStores.of(FISHER_STORE, Serdes.Bytes(), Serdes.ByteArray()));
@@ -67,36 +98,89 @@ public final class BatchingStores {
     return models.get(modelId);
   }
 
-  void put(ModelState state) {
-    models.put(state.getRegistration().getModelId(), state);
+  /** Stores a model and moves its entry among the deadlines. */
+  void put(ModelState state, Optional<Instant> deadline) {
+    String modelId = state.getRegistration().getModelId();
+    Optional<Instant> before = state.getDeadlineAt();
+    if (!before.equals(deadline)) {
+      before.ifPresent(at -> deadlines.delete(deadlineKey(at, modelId)));
+      deadline.ifPresent(at -> deadlines.put(deadlineKey(at, modelId), new byte[0]));
+    }
+    models.put(modelId, ModelState.newBuilder(state).setDeadlineAt(deadline.orElse(null)).build());
   }
 
-  void forEachModel(Consumer<ModelState> action) {
-    try (KeyValueIterator<String, ModelState> all = models.all()) {
-      all.forEachRemaining(entry -> action.accept(entry.value));
+  /** Models whose deadline is not after the given time. */
+  List<String> due(Instant now) {
+    List<String> due = new ArrayList<>();
+    try (KeyValueIterator<Bytes, byte[]> range =
+        deadlines.range(null, deadlineKey(now.plusMillis(1), ""))) {
+      while (range.hasNext()) {
+        byte[] key = range.next().key.get();
+        due.add(new String(key, Long.BYTES, key.length - Long.BYTES, StandardCharsets.UTF_8));
+      }
     }
+    return due;
   }
 
   void putTask(long sequence, ErasureTask task) {
-    tasks.put(taskKey(task.getModelId(), sequence), task);
+    tasks.put(ordered(task.getModelId(), sequence), task);
+    taskIndex.put(byRequest(task.getModelId(), task.getRequestId()), sequence);
   }
 
-  /** Tasks with sequence numbers in [from, to), in order. */
-  List<ErasureTask> tasks(String modelId, long from, long to) {
-    List<ErasureTask> found = new ArrayList<>();
-    if (from < to) {
-      try (KeyValueIterator<Bytes, ErasureTask> range =
-          tasks.range(taskKey(modelId, from), taskKey(modelId, to - 1))) {
-        range.forEachRemaining(entry -> found.add(entry.value));
-      }
-    }
-    return found;
+  /** Where the request's task is; null when it has none here. */
+  Long sequence(String modelId, UUID requestId) {
+    return taskIndex.get(byRequest(modelId, requestId));
   }
 
-  void deleteTasks(String modelId, long from, long to) {
-    for (long sequence = from; sequence < to; sequence++) {
-      tasks.delete(taskKey(modelId, sequence));
-    }
+  ErasureTask task(String modelId, long sequence) {
+    return tasks.get(ordered(modelId, sequence));
+  }
+
+  void deleteTask(long sequence, ErasureTask task) {
+    tasks.delete(ordered(task.getModelId(), sequence));
+    taskIndex.delete(byRequest(task.getModelId(), task.getRequestId()));
+  }
+
+  /** Tasks with sequence numbers in [from, to), in order; there are gaps. */
+  KeyValueIterator<Bytes, ErasureTask> tasks(String modelId, long from, long to) {
+    return from < to
+        ? tasks.range(ordered(modelId, from), ordered(modelId, to - 1))
+        : tasks.range(ordered(modelId, Long.MAX_VALUE), ordered(modelId, Long.MAX_VALUE));
+  }
+
+  /** The sequence number in a key. */
+  static long sequence(Bytes key) {
+    return ByteBuffer.wrap(key.get()).getLong(key.get().length - Long.BYTES);
+  }
+
+  ErasureTask held(String modelId, UUID requestId) {
+    return held.get(byRequest(modelId, requestId));
+  }
+
+  void putHeld(ErasureTask task) {
+    held.put(byRequest(task.getModelId(), task.getRequestId()), task);
+  }
+
+  void deleteHeld(ErasureTask task) {
+    held.delete(byRequest(task.getModelId(), task.getRequestId()));
+  }
+
+  /** Tasks of the model under a legal hold. */
+  KeyValueIterator<String, ErasureTask> allHeld(String modelId) {
+    return held.prefixScan(modelId + SEPARATOR, new StringSerializer());
+  }
+
+  void putEarly(ErasureTask task, long offset) {
+    early.put(ordered(task.getModelId(), offset), task);
+  }
+
+  /** What came before the model's registration, in order. */
+  KeyValueIterator<Bytes, ErasureTask> early(String modelId) {
+    return early.range(ordered(modelId, 0), ordered(modelId, Long.MAX_VALUE));
+  }
+
+  void deleteEarly(Bytes key) {
+    early.delete(key);
   }
 
   UnlearningJob job(String modelId) {
@@ -129,6 +213,46 @@ public final class BatchingStores {
     return found;
   }
 
+  /** Sets the samples erased under an anchor aside for the next one; returns how many are new. */
+  int carry(String modelId, String anchorId) {
+    String prefix = erasedKey(modelId, anchorId, "");
+    int carried = 0;
+    try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
+      while (range.hasNext()) {
+        var entry = range.next();
+        String key = erasedKey(modelId, CARRIED, entry.key.substring(prefix.length()));
+        carried += erased.get(key) == null ? 1 : 0;
+        erased.put(key, entry.value);
+        erased.delete(entry.key);
+      }
+    }
+    return carried;
+  }
+
+  /** At most so many samples of those set aside, sorted. */
+  List<String> carried(String modelId, int limit) {
+    String prefix = erasedKey(modelId, CARRIED, "");
+    List<String> found = new ArrayList<>();
+    try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
+      while (range.hasNext() && found.size() < limit) {
+        found.add(range.next().key.substring(prefix.length()));
+      }
+    }
+    return found;
+  }
+
+  void deleteCarried(String modelId, String sampleId) {
+    erased.delete(erasedKey(modelId, CARRIED, sampleId));
+  }
+
+  /** Deletes what is known of erased samples, under every anchor. */
+  void deleteErased(String modelId) {
+    try (KeyValueIterator<String, UUID> range =
+        erased.prefixScan(modelId + SEPARATOR, new StringSerializer())) {
+      range.forEachRemaining(entry -> erased.delete(entry.key));
+    }
+  }
+
   FisherStore fisher() {
     return fisher;
   }
@@ -137,9 +261,22 @@ public final class BatchingStores {
     return modelId + SEPARATOR + anchorId + SEPARATOR + sampleId;
   }
 
-  private static Bytes taskKey(String modelId, long sequence) {
+  private static String byRequest(String modelId, UUID requestId) {
+    return modelId + SEPARATOR + requestId;
+  }
+
+  private static Bytes ordered(String modelId, long number) {
     byte[] model = (modelId + SEPARATOR).getBytes(StandardCharsets.UTF_8);
     return Bytes.wrap(
-        ByteBuffer.allocate(model.length + Long.BYTES).put(model).putLong(sequence).array());
+        ByteBuffer.allocate(model.length + Long.BYTES).put(model).putLong(number).array());
+  }
+
+  private static Bytes deadlineKey(Instant at, String modelId) {
+    byte[] model = modelId.getBytes(StandardCharsets.UTF_8);
+    return Bytes.wrap(
+        ByteBuffer.allocate(Long.BYTES + model.length)
+            .putLong(Math.max(0, at.toEpochMilli()))
+            .put(model)
+            .array());
   }
 }

@@ -6,8 +6,8 @@ import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
-import io.lethe.state.ErasureTask;
 import io.lethe.state.IntakeRequest;
+import io.lethe.state.IntakeStage;
 import io.lethe.state.Lineage;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
@@ -17,17 +17,9 @@ import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
-import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
-import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueIterator;
-import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
  * The rules of intake for one partition of data subjects.
@@ -37,198 +29,171 @@ import org.apache.kafka.streams.state.KeyValueStore;
  * arrive after the request.
  */
 final class Intake {
-  private static final char SEPARATOR = '\u0000';
+  private static final char SEPARATOR = IntakeStores.SEPARATOR;
 
   private final IntakeSettings settings;
-  private final ProcessorContext<String, IntakeOutput> context;
-  private final KeyValueStore<String, ModelRegistered> models;
-  private final KeyValueStore<String, Lineage> lineage;
-  private final KeyValueStore<String, IntakeRequest> requests;
-  private final KeyValueStore<String, DeletionRequest> waiting;
+  private final IntakeStores stores;
+  private final IntakeEmitter emitter;
+  private final Resolution resolution;
+  private final RequestCommands commands;
 
   Intake(IntakeSettings settings, ProcessorContext<String, IntakeOutput> context) {
     this.settings = settings;
-    this.context = context;
-    models = context.getStateStore(IntakeStores.MODELS_STORE);
-    lineage = context.getStateStore(IntakeStores.LINEAGE_STORE);
-    requests = context.getStateStore(IntakeStores.REQUESTS_STORE);
-    waiting = context.getStateStore(IntakeStores.WAITING_STORE);
+    stores = new IntakeStores(context);
+    emitter = new IntakeEmitter(context);
+    resolution = new Resolution(stores, emitter);
+    commands = new RequestCommands(stores, emitter, resolution);
   }
 
+  /** Takes a request or a command on one. */
   void onRequest(DeletionRequest request) {
-    String requestId = request.getRequestId().toString();
+    switch (request.getCommand()) {
+      case ERASE -> onErase(request);
+      case UNKNOWN -> throw new InvalidRequestException("the command is not known");
+      case CANCEL, EXTEND, HOLD, RELEASE -> commands.onCommand(RequestCommands.Command.of(request));
+    }
+  }
+
+  /** Takes what tracking sends back: a command that came in at another partition. */
+  void onFeedback(RequestEvent routed) {
+    commands.onCommand(RequestCommands.Command.of(routed));
+  }
+
+  private void onErase(DeletionRequest request) {
     byte[] fingerprint = fingerprint(request);
-    IntakeRequest seen = requests.get(requestId);
-    if (seen != null) {
-      if (!MessageDigest.isEqual(bytes(seen.getFingerprint()), fingerprint)) {
+    IntakeRequest known = stores.request(request.getRequestId());
+    if (known != null) {
+      if (!MessageDigest.isEqual(bytes(known.getFingerprint()), fingerprint)) {
         throw new InvalidRequestException(
             "a request with this requestId and other content was seen before");
       }
       return; // the first one's status stands
     }
-    requests.put(
-        requestId,
+    boolean valid = isValid(request.getSelector());
+    IntakeRequest seen =
         IntakeRequest.newBuilder()
             .setFingerprint(ByteBuffer.wrap(fingerprint))
-            .setSeenAt(now())
-            .build());
-    if (!isValid(request.getSelector())) {
+            .setSeenAt(emitter.now())
+            .setStage(valid ? IntakeStage.WAITING : IntakeStage.DENIED)
+            .setRegulation(request.getRegulation())
+            .setReceivedAt(request.getReceivedAt())
+            .setDueAt(dueAt(request))
+            .build();
+    if (!valid) {
+      stores.putRequest(request.getRequestId(), seen);
       deny(request, "invalid");
-      return;
+    } else if (!resolution.accept(request, seen)) {
+      await(request, seen);
     }
-    if (!resolve(request)) {
-      waiting.put(waitingKey(request), request);
-    }
+  }
+
+  private void await(DeletionRequest request, IntakeRequest seen) {
+    String key = waitingKey(request);
+    stores.putRequest(
+        request.getRequestId(), IntakeRequest.newBuilder(seen).setWaitingKey(key).build());
+    stores.putWaiting(key, seen.getSeenAt(), request);
+    emitter.emit(
+        emitter
+            .event(request.getRequestId(), RequestEventKind.RECEIVED)
+            .setRegulation(request.getRegulation())
+            .setReceivedAt(request.getReceivedAt())
+            .setDueAt(seen.getDueAt().orElseThrow()));
   }
 
   void onLineage(LineageKey key, Optional<DatasetLineage> value) {
-    String storeKey = key.getSubjectId() + SEPARATOR + key.getDatasetId();
+    if (!isName(key.getSubjectId()) || !isName(key.getDatasetId())) {
+      throw new InvalidRequestException("lineage needs a subjectId and a datasetId without a NUL");
+    }
     if (value.isEmpty()) {
-      lineage.delete(storeKey);
+      stores.deleteLineage(key.getSubjectId(), key.getDatasetId());
       return;
     }
-    lineage.put(storeKey, new Lineage(value.get().getSampleIds()));
+    stores.putLineage(
+        key.getSubjectId(), key.getDatasetId(), new Lineage(value.get().getSampleIds()));
     retry(waitingPrefix(SelectorKind.SUBJECT, key.getSubjectId()));
   }
 
-  void onModel(ModelRegistered model) {
-    models.put(model.getModelId(), model);
-    retry("");
+  void onModel(String modelId, Optional<ModelRegistered> value) {
+    ModelRegistered known = stores.model(modelId);
+    if (value.isEmpty()) {
+      if (known != null) {
+        stores.delete(known);
+      }
+      return;
+    }
+    ModelRegistered model = value.get();
+    if (known != null && !known.getDatasetId().equals(model.getDatasetId())) {
+      return; // batching refuses it and says so
+    }
+    stores.put(model);
+    if (known == null) {
+      retry("");
+    }
   }
 
   /** Denies what has waited for longer than the grace period. */
   void onTick() {
-    Instant before = now().minus(settings.grace());
-    List<DeletionRequest> expired = new ArrayList<>();
-    try (KeyValueIterator<String, DeletionRequest> all = waiting.all()) {
-      all.forEachRemaining(
-          entry -> {
-            IntakeRequest seen = requests.get(entry.value.getRequestId().toString());
-            if (!seen.getSeenAt().isAfter(before)) {
-              expired.add(entry.value);
-            }
-          });
-    }
-    for (DeletionRequest request : expired) {
-      waiting.delete(waitingKey(request));
-      deny(request, "no_match");
+    try (KeyValueIterator<String, String> expired =
+        stores.waitingSince(emitter.now().minus(settings.grace()))) {
+      while (expired.hasNext()) {
+        expire(expired.next().value);
+      }
     }
   }
 
+  private void expire(String waitingKey) {
+    DeletionRequest request = stores.waiting(waitingKey);
+    IntakeRequest seen = stores.request(request.getRequestId());
+    if (seen.getHeld()) {
+      return; // a legal hold: neither erased nor denied
+    }
+    stores.deleteWaiting(waitingKey, seen.getSeenAt(), request.getRequestId());
+    stores.putRequest(
+        request.getRequestId(),
+        IntakeRequest.newBuilder(seen).setStage(IntakeStage.DENIED).clearWaitingKey().build());
+    deny(request, "no_match");
+  }
+
+  /** Tries again those that wait and whose key starts with the prefix. */
   private void retry(String prefix) {
-    List<DeletionRequest> candidates = new ArrayList<>();
-    try (KeyValueIterator<String, DeletionRequest> found =
-        waiting.prefixScan(prefix, new StringSerializer())) {
-      found.forEachRemaining(entry -> candidates.add(entry.value));
-    }
-    for (DeletionRequest request : candidates) {
-      if (resolve(request)) {
-        waiting.delete(waitingKey(request));
+    try (KeyValueIterator<String, DeletionRequest> waiting = stores.allWaiting(prefix)) {
+      while (waiting.hasNext()) {
+        var entry = waiting.next();
+        IntakeRequest seen = stores.request(entry.value.getRequestId());
+        if (!seen.getHeld() && resolution.accept(entry.value, seen)) {
+          stores.deleteWaiting(entry.key, seen.getSeenAt(), entry.value.getRequestId());
+        }
       }
     }
   }
 
-  /** Emits the request's tasks; false when no model holds any of its samples. */
-  private boolean resolve(DeletionRequest request) {
-    Map<String, List<String>> samplesByModel = samplesByModel(request);
-    if (samplesByModel.isEmpty()) {
-      return false;
-    }
-    Instant dueAt =
-        request
-            .getDueAt()
-            .orElseGet(() -> DueDates.dueAt(request.getRegulation(), request.getReceivedAt()));
-    // Acceptance first: tracking must know the request before any model reports on it.
-    emit(
-        RequestEvent.newBuilder()
-            .setRequestId(request.getRequestId())
-            .setKind(RequestEventKind.ACCEPTED)
+  private void deny(DeletionRequest request, String reason) {
+    emitter.emit(
+        emitter
+            .event(request.getRequestId(), RequestEventKind.DENIED)
+            .setReason(reason)
             .setRegulation(request.getRegulation())
-            .setModels(List.copyOf(samplesByModel.keySet()))
-            .setReceivedAt(request.getReceivedAt())
-            .setDueAt(dueAt)
-            .setAt(now())
-            .build());
-    samplesByModel.forEach(
-        (modelId, sampleIds) ->
-            context.forward(
-                new Record<>(
-                    modelId,
-                    new IntakeOutput.Task(
-                        ErasureTask.newBuilder()
-                            .setRequestId(request.getRequestId())
-                            .setModelId(modelId)
-                            .setSampleIds(sampleIds)
-                            .setReceivedAt(request.getReceivedAt())
-                            .setDueAt(dueAt)
-                            .build()),
-                    context.currentSystemTimeMs())));
-    return true;
+            .setReceivedAt(request.getReceivedAt()));
   }
 
-  private Map<String, List<String>> samplesByModel(DeletionRequest request) {
-    Selector selector = request.getSelector();
-    Map<String, List<String>> samplesByDataset = new TreeMap<>();
-    if (selector.getKind() == SelectorKind.SAMPLES) {
-      samplesByDataset.put(selector.getDatasetId().orElseThrow(), selector.getSampleIds());
-    } else {
-      String prefix = selector.getSubjectId().orElseThrow() + SEPARATOR;
-      try (KeyValueIterator<String, Lineage> found =
-          lineage.prefixScan(prefix, new StringSerializer())) {
-        found.forEachRemaining(
-            entry ->
-                samplesByDataset.put(
-                    entry.key.substring(prefix.length()), entry.value.getSampleIds()));
-      }
-    }
-    samplesByDataset.values().removeIf(List::isEmpty);
-    if (samplesByDataset.isEmpty()) {
-      return Collections.emptyMap();
-    }
-    Map<String, List<String>> samplesByModel = new TreeMap<>();
-    try (KeyValueIterator<String, ModelRegistered> all = models.all()) {
-      all.forEachRemaining(
-          entry -> {
-            List<String> samples = samplesByDataset.get(entry.value.getDatasetId());
-            boolean wanted =
-                request.getModels().isEmpty() || request.getModels().contains(entry.key);
-            if (samples != null && wanted) {
-              samplesByModel.put(entry.key, samples);
-            }
-          });
-    }
-    return samplesByModel;
+  private static Instant dueAt(DeletionRequest request) {
+    return request
+        .getDueAt()
+        .orElseGet(() -> DueDates.dueAt(request.getRegulation(), request.getReceivedAt()));
   }
 
   private static boolean isValid(Selector selector) {
     return switch (selector.getKind()) {
-      case SUBJECT -> selector.getSubjectId().filter(id -> !id.isEmpty()).isPresent();
-      case SAMPLES -> selector.getDatasetId().isPresent() && !selector.getSampleIds().isEmpty();
+      case SUBJECT -> selector.getSubjectId().filter(Intake::isName).isPresent();
+      case SAMPLES ->
+          selector.getDatasetId().filter(Intake::isName).isPresent()
+              && !selector.getSampleIds().isEmpty();
     };
   }
 
-  private void deny(DeletionRequest request, String reason) {
-    emit(
-        RequestEvent.newBuilder()
-            .setRequestId(request.getRequestId())
-            .setKind(RequestEventKind.DENIED)
-            .setReason(reason)
-            .setRegulation(request.getRegulation())
-            .setReceivedAt(request.getReceivedAt())
-            .setAt(now())
-            .build());
-  }
-
-  private void emit(RequestEvent event) {
-    context.forward(
-        new Record<>(
-            event.getRequestId().toString(),
-            new IntakeOutput.Event(event),
-            context.currentSystemTimeMs()));
-  }
-
-  private Instant now() {
-    return Instant.ofEpochMilli(context.currentSystemTimeMs());
+  /** NUL separates the parts of keys. */
+  private static boolean isName(String id) {
+    return !id.isEmpty() && id.indexOf(SEPARATOR) < 0;
   }
 
   private static String waitingKey(DeletionRequest request) {

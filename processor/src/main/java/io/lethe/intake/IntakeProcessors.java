@@ -4,6 +4,7 @@ import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
+import io.lethe.state.RequestEvent;
 import io.lethe.streams.RuleProcessor;
 import java.util.Optional;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
@@ -35,7 +36,14 @@ public final class IntakeProcessors {
 
   /** Takes the broadcast of registered models. */
   public ProcessorSupplier<String, ModelRegistered, String, IntakeOutput> models() {
-    return RuleProcessor.of(this::rules, (rules, record) -> rules.onModel(record.value()));
+    return RuleProcessor.of(
+        this::rules,
+        (rules, record) -> rules.onModel(record.key(), Optional.ofNullable(record.value())));
+  }
+
+  /** Takes what tracking sends back. */
+  public ProcessorSupplier<String, RequestEvent, String, IntakeOutput> feedback() {
+    return RuleProcessor.of(this::rules, (rules, record) -> rules.onFeedback(record.value()));
   }
 
   private Intake rules(ProcessorContext<String, IntakeOutput> context) {

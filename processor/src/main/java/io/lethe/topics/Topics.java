@@ -8,10 +8,13 @@ import io.lethe.events.FisherKey;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.JobProgress;
 import io.lethe.events.LineageKey;
+import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.schemas.serde.EventSerdes;
+import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.RequestEvent;
 import io.lethe.topics.Topic.Cleanup;
 import io.lethe.topics.Topic.KeyedBy;
 import java.time.Duration;
@@ -31,6 +34,7 @@ public final class Topics {
   private static final Duration DAY = Duration.ofDays(1);
 
   private final Topic<String, ModelRegistered> models;
+  private final Topic<String, ModelCommand> modelCommands;
   private final Topic<LineageKey, DatasetLineage> datasetLineage;
   private final Topic<String, DeletionRequest> deletionRequests;
   private final Topic<String, UnlearningJob> unlearningJobs;
@@ -39,6 +43,7 @@ public final class Topics {
   private final Topic<FisherKey, FisherChunk> fisherUpdates;
   private final Topic<String, ModelVersion> modelVersions;
   private final Topic<String, ErasureReceipt> erasureReceipts;
+  private final Topic<String, RequestEvent> requestFeedback;
   private final Topic<byte[], byte[]> deadLetters;
 
   /**
@@ -56,7 +61,17 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelRegistered.class, registry, false));
+            CloudEventSerde.of(ModelRegistered.class, registry));
+    modelCommands =
+        new Topic<>(
+            prefix + "model-commands",
+            KeyedBy.MODEL,
+            k -> k,
+            Cleanup.DELETE,
+            MONTH,
+            MIB,
+            id,
+            CloudEventSerde.of(ModelCommand.class, registry));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -66,7 +81,7 @@ public final class Topics {
             null,
             8 * MIB,
             EventSerdes.of(LineageKey.class, registry, true),
-            EventSerdes.of(DatasetLineage.class, registry, false));
+            CloudEventSerde.of(DatasetLineage.class, registry));
     deletionRequests =
         new Topic<>(
             prefix + "deletion-requests",
@@ -76,7 +91,7 @@ public final class Topics {
             TWO_MONTHS,
             8 * MIB,
             id,
-            EventSerdes.of(DeletionRequest.class, registry, false));
+            CloudEventSerde.of(DeletionRequest.class, registry));
     unlearningJobs =
         new Topic<>(
             prefix + "unlearning-jobs",
@@ -86,7 +101,7 @@ public final class Topics {
             MONTH,
             16 * MIB,
             id,
-            EventSerdes.of(UnlearningJob.class, registry, false));
+            CloudEventSerde.of(UnlearningJob.class, registry));
     jobProgress =
         new Topic<>(
             prefix + "job-progress",
@@ -96,7 +111,7 @@ public final class Topics {
             DAY,
             MIB,
             id,
-            EventSerdes.of(JobProgress.class, registry, false));
+            CloudEventSerde.of(JobProgress.class, registry));
     jobOutcomes =
         new Topic<>(
             prefix + "job-outcomes",
@@ -106,7 +121,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            EventSerdes.of(JobOutcome.class, registry, false));
+            CloudEventSerde.of(JobOutcome.class, registry));
     fisherUpdates =
         new Topic<>(
             prefix + "fisher-updates",
@@ -116,7 +131,7 @@ public final class Topics {
             MONTH,
             MIB,
             EventSerdes.of(FisherKey.class, registry, true),
-            EventSerdes.of(FisherChunk.class, registry, false));
+            CloudEventSerde.of(FisherChunk.class, registry));
     modelVersions =
         new Topic<>(
             prefix + "model-versions",
@@ -126,7 +141,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelVersion.class, registry, false));
+            CloudEventSerde.of(ModelVersion.class, registry));
     erasureReceipts =
         new Topic<>(
             prefix + "erasure-receipts",
@@ -136,7 +151,17 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ErasureReceipt.class, registry, false));
+            CloudEventSerde.of(ErasureReceipt.class, registry));
+    requestFeedback =
+        new Topic<>(
+            prefix + "request-feedback",
+            KeyedBy.SUBJECT,
+            k -> k,
+            Cleanup.DELETE,
+            MONTH,
+            MIB,
+            id,
+            StateSerde.of(RequestEvent.class));
     deadLetters =
         new Topic<>(
             prefix + "dead-letters",
@@ -151,6 +176,13 @@ public final class Topics {
 
   public Topic<String, ModelRegistered> models() {
     return models;
+  }
+
+  /**
+   * A person's word on a model whose job waits for one: run it again, or release it all the same.
+   */
+  public Topic<String, ModelCommand> modelCommands() {
+    return modelCommands;
   }
 
   public Topic<LineageKey, DatasetLineage> datasetLineage() {
@@ -185,6 +217,14 @@ public final class Topics {
     return erasureReceipts;
   }
 
+  /**
+   * From tracking back to intake, inside the application: what has to reach the partition that
+   * knows a request, which tracking names; the key, a requestId, does not decide it.
+   */
+  public Topic<String, RequestEvent> requestFeedback() {
+    return requestFeedback;
+  }
+
   public Topic<byte[], byte[]> deadLetters() {
     return deadLetters;
   }
@@ -193,6 +233,7 @@ public final class Topics {
   public List<Topic<?, ?>> all() {
     return List.of(
         models,
+        modelCommands,
         datasetLineage,
         deletionRequests,
         unlearningJobs,
@@ -201,6 +242,7 @@ public final class Topics {
         fisherUpdates,
         modelVersions,
         erasureReceipts,
+        requestFeedback,
         deadLetters);
   }
 }

@@ -16,11 +16,13 @@ import io.lethe.state.ErasureTask;
 import io.lethe.state.RequestEvent;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
+import io.lethe.tracking.TrackingOutput;
 import io.lethe.tracking.TrackingProcessors;
 import io.lethe.tracking.TrackingStores;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -104,7 +106,11 @@ public final class LetheTopology {
             Named.as("intake-merge-lineage"))
         .merge(
             everyModel.process(intake.models(), Named.as("intake-models"), INTAKE_STORES),
-            Named.as("intake-merge-models"));
+            Named.as("intake-merge-models"))
+        .merge(
+            source(builder, topics.requestFeedback(), "request-feedback")
+                .process(intake.feedback(), Named.as("intake-feedback"), INTAKE_STORES),
+            Named.as("intake-merge-feedback"));
   }
 
   private KStream<String, BatchingOutput> batching(
@@ -128,7 +134,11 @@ public final class LetheTopology {
                 source(builder, topics.fisherUpdates(), "fisher-updates")
                     .process(
                         batching.fisherUpdates(), Named.as("batching-fisher"), BATCHING_STORES),
-                Named.as("batching-merge-fisher"));
+                Named.as("batching-merge-fisher"))
+            .merge(
+                source(builder, topics.modelCommands(), "model-commands")
+                    .process(batching.commands(), Named.as("batching-commands"), BATCHING_STORES),
+                Named.as("batching-merge-commands"));
     only(outputs, "batching-jobs-only", LetheTopology::job)
         .to(topics.unlearningJobs().name(), produced(topics.unlearningJobs(), "unlearning-jobs"));
     only(outputs, "batching-versions-only", LetheTopology::version)
@@ -139,14 +149,22 @@ public final class LetheTopology {
   private void tracking(
       KStream<String, RequestEvent> fromIntake, KStream<String, RequestEvent> fromBatching) {
     // Two topics, not one merged stream: a common node would make one sub-topology of all three.
-    tracked(fromIntake, "intake-events")
-        .merge(tracked(fromBatching, "batching-events"), Named.as("tracking-merge"))
+    KStream<String, TrackingOutput> outputs =
+        tracked(fromIntake, "intake-events")
+            .merge(tracked(fromBatching, "batching-events"), Named.as("tracking-merge"));
+    only(outputs, "tracking-receipts-only", LetheTopology::receipt)
         .to(
             topics.erasureReceipts().name(),
             produced(topics.erasureReceipts(), "erasure-receipts"));
+    // A topic of its own: what the builder calls a repartition cannot lead back to an earlier node.
+    only(outputs, "tracking-feedback-only", LetheTopology::feedback)
+        .to(
+            topics.requestFeedback().name(),
+            produced(topics.requestFeedback(), "request-feedback")
+                .withStreamPartitioner(toIntakePartition()));
   }
 
-  private KStream<String, ErasureReceipt> tracked(
+  private KStream<String, TrackingOutput> tracked(
       KStream<String, RequestEvent> events, String name) {
     return events
         .repartition(repartitioned(name, RequestEvent.class, topics.erasureReceipts()))
@@ -179,6 +197,18 @@ public final class LetheTopology {
         : Optional.empty();
   }
 
+  private static Optional<ErasureReceipt> receipt(TrackingOutput output) {
+    return output instanceof TrackingOutput.Receipt receipt
+        ? Optional.of(receipt.receipt())
+        : Optional.empty();
+  }
+
+  private static Optional<RequestEvent> feedback(TrackingOutput output) {
+    return output instanceof TrackingOutput.Feedback feedback
+        ? Optional.of(feedback.event())
+        : Optional.empty();
+  }
+
   private static <O, V> KStream<String, V> only(
       KStream<String, O> outputs, String name, Function<O, Optional<V>> kind) {
     return outputs.flatMapValues(output -> kind.apply(output).stream().toList(), Named.as(name));
@@ -207,6 +237,10 @@ public final class LetheTopology {
   private static <V> StreamPartitioner<String, V> toEveryPartition() {
     return (topic, key, value, count) ->
         Optional.of(IntStream.range(0, count).boxed().collect(Collectors.toSet()));
+  }
+
+  private static StreamPartitioner<String, RequestEvent> toIntakePartition() {
+    return (topic, key, event, count) -> Optional.of(Set.of(event.getIntakePartition()));
   }
 
   private static String[] names(List<StoreBuilder<?>> stores) {

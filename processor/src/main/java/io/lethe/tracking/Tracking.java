@@ -3,6 +3,8 @@ package io.lethe.tracking;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelResult;
 import io.lethe.events.RequestStatus;
+import io.lethe.state.ModelProgress;
+import io.lethe.state.ModelStage;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestState;
 import java.time.Instant;
@@ -14,49 +16,128 @@ import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
- * The rules of tracking: pending → in_progress → completed, or denied. Intake and the models report
- * on two topics, in any order. A request gets exactly one receipt, when it is denied or when each
- * of its models has released a version without its samples.
+ * The rules of tracking: pending → in_progress → completed, cancelled, or denied. Intake and the
+ * models report on two topics, in any order. A request gets exactly one receipt: when it is denied,
+ * when it is cancelled before it has tasks, or when each of its models is done with it.
+ *
+ * <p>A cancel reaches each model that has not begun. Where one has begun it finishes, and so does
+ * the request: completed, with the models from which it was withdrawn named on the receipt. Only a
+ * request that no model had begun ends as cancelled.
  */
 final class Tracking {
   private final UnaryOperator<ErasureReceipt> attestor;
-  private final ProcessorContext<String, ErasureReceipt> context;
+  private final ProcessorContext<String, TrackingOutput> context;
   private final KeyValueStore<String, RequestState> requests;
 
   Tracking(
-      UnaryOperator<ErasureReceipt> attestor, ProcessorContext<String, ErasureReceipt> context) {
+      UnaryOperator<ErasureReceipt> attestor, ProcessorContext<String, TrackingOutput> context) {
     this.attestor = attestor;
     this.context = context;
     this.requests = context.getStateStore(TrackingStores.REQUESTS_STORE);
   }
 
   void onEvent(String requestId, RequestEvent event) {
-    RequestState state = requests.get(requestId);
-    boolean ended = state != null && isFinal(state.getStatus());
-    if (ended) {
-      return;
+    RequestState known = requests.get(requestId);
+    switch (event.getKind()) {
+      case ROUTED -> route(known, event);
+      case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
+          settle(event, commanded(orPlaceholder(known, event), event));
+      case RECEIVED, ACCEPTED, DENIED, STARTED, STOPPED, UNLEARNED, RETIRED -> {
+        if (known == null || !isFinal(known.getStatus())) {
+          settle(event, advanced(orPlaceholder(known, event), event));
+        }
+      }
     }
-    RequestState before = state == null ? placeholder(event) : state;
-    settle(
+  }
+
+  /** Sends a command that came in under another key to the partition that knows its request. */
+  private void route(RequestState known, RequestEvent event) {
+    if (known == null || known.getIntakePartition() < 0) {
+      throw new UnknownRequestException();
+    }
+    forward(
         event,
-        switch (event.getKind()) {
-          case ACCEPTED -> opened(before, event).build();
-          case DENIED -> opened(before, event).setStatus(RequestStatus.DENIED).build();
-          case STARTED -> started(before, event).build();
-          case UNLEARNED -> unlearned(before, event);
-        });
+        new TrackingOutput.Feedback(
+            RequestEvent.newBuilder(event).setIntakePartition(known.getIntakePartition()).build()));
+  }
+
+  private static RequestState advanced(RequestState state, RequestEvent event) {
+    return switch (event.getKind()) {
+      case RECEIVED -> opened(state, event).build();
+      case ACCEPTED -> opened(state, event).setAccepted(true).setModels(event.getModels()).build();
+      case DENIED ->
+          opened(state, event)
+              .setStatus(RequestStatus.DENIED)
+              .setReason(event.getReason().orElseThrow())
+              .build();
+      case STARTED -> started(state, event, ModelStage.STARTED);
+      case STOPPED -> started(state, event, ModelStage.STOPPED);
+      case UNLEARNED -> unlearned(state, event);
+      case RETIRED -> at(state, event, ModelStage.RETIRED);
+      default -> throw new IllegalStateException("not a step: " + event.getKind());
+    };
+  }
+
+  /** Takes an answer to a command, and what it changes unless the request has ended. */
+  private static RequestState commanded(RequestState state, RequestEvent event) {
+    boolean ended = isFinal(state.getStatus());
+    RequestState answered =
+        RequestState.newBuilder(state)
+            .setCommands(Commands.with(state, event, ended))
+            .setUpdatedAt(event.getAt())
+            .build();
+    if (ended) {
+      return answered;
+    }
+    return switch (event.getKind()) {
+      case CANCELLED ->
+          RequestState.newBuilder(answered).setStatus(RequestStatus.CANCELLED).build();
+      case EXTENDED ->
+          RequestState.newBuilder(answered).setDueAt(event.getDueAt().orElseThrow()).build();
+      case WITHDRAWN -> at(answered, event, ModelStage.WITHDRAWN);
+      case HELD -> at(answered, event, ModelStage.HELD);
+      case RESUMED -> at(answered, event, ModelStage.PENDING);
+      default -> answered;
+    };
   }
 
   /** Stores what became of a request, and ends it when nothing is left to be done. */
   private void settle(RequestEvent event, RequestState state) {
-    boolean done = state.getAccepted() && state.getResults().size() == state.getModels().size();
-    if (state.getStatus() == RequestStatus.DENIED) {
-      close(event, state);
-    } else if (done) {
-      close(event, RequestState.newBuilder(state).setStatus(RequestStatus.COMPLETED).build());
-    } else {
-      requests.put(event.getRequestId().toString(), state);
+    RequestState before = requests.get(event.getRequestId().toString());
+    boolean ended = before != null && isFinal(before.getStatus());
+    RequestState after = ended ? state : concluded(state);
+    requests.put(event.getRequestId().toString(), after);
+    if (!ended && isFinal(after.getStatus())) {
+      forward(event, new TrackingOutput.Receipt(receipt(event, after)));
     }
+  }
+
+  private static RequestState concluded(RequestState state) {
+    if (isFinal(state.getStatus()) || !state.getAccepted()) {
+      return state;
+    }
+    List<String> withdrawn = models(state, ModelStage.WITHDRAWN);
+    List<String> retired = models(state, ModelStage.RETIRED);
+    if (state.getResults().size() + withdrawn.size() + retired.size() < state.getModels().size()) {
+      return state;
+    }
+    boolean forgotten = !state.getResults().isEmpty();
+    boolean cancelled = !forgotten && !withdrawn.isEmpty();
+    return RequestState.newBuilder(state)
+        .setStatus(cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED)
+        .setReason(forgotten || cancelled ? null : "model_retired")
+        .build();
+  }
+
+  private static List<String> models(RequestState state, ModelStage stage) {
+    return state.getProgress().stream()
+        .filter(progress -> progress.getStage() == stage)
+        .map(ModelProgress::getModelId)
+        .toList();
+  }
+
+  private static RequestState orPlaceholder(RequestState known, RequestEvent event) {
+    return known == null ? placeholder(event) : known;
   }
 
   /** Of a request that a model reports on before intake's acceptance has arrived here. */
@@ -74,19 +155,18 @@ final class Tracking {
 
   private static RequestState.Builder opened(RequestState state, RequestEvent event) {
     return RequestState.newBuilder(state)
-        .setAccepted(true)
-        .setReason(event.getReason().orElse(null))
         .setRegulation(event.getRegulation())
-        .setModels(event.getModels())
         .setReceivedAt(event.getReceivedAt().orElseThrow())
-        .setDueAt(event.getDueAt().orElse(null))
+        .setDueAt(event.getDueAt().orElse(state.getDueAt().orElse(null)))
+        .setIntakePartition(event.getIntakePartition())
         .setUpdatedAt(event.getAt());
   }
 
-  private static RequestState.Builder started(RequestState state, RequestEvent event) {
-    return RequestState.newBuilder(state)
+  private static RequestState started(RequestState state, RequestEvent event, ModelStage stage) {
+    return RequestState.newBuilder(at(state, event, stage))
         .setStatus(RequestStatus.IN_PROGRESS)
-        .setUpdatedAt(event.getAt());
+        .setUpdatedAt(event.getAt())
+        .build();
   }
 
   private static RequestState unlearned(RequestState state, RequestEvent event) {
@@ -98,28 +178,44 @@ final class Tracking {
     }
     List<ModelResult> results = new ArrayList<>(state.getResults());
     results.add(result);
-    return started(state, event).setResults(results).build();
+    return RequestState.newBuilder(started(state, event, ModelStage.UNLEARNED))
+        .setResults(results)
+        .build();
   }
 
-  private void close(RequestEvent event, RequestState state) {
-    requests.put(event.getRequestId().toString(), state);
-    ErasureReceipt receipt =
+  /** The request with the event's model at a stage; unchanged where intake speaks for all. */
+  private static RequestState at(RequestState state, RequestEvent event, ModelStage stage) {
+    if (event.getModelId().isEmpty()) {
+      return state;
+    }
+    String modelId = event.getModelId().get();
+    List<ModelProgress> progress = new ArrayList<>(state.getProgress());
+    progress.removeIf(model -> model.getModelId().equals(modelId));
+    String reason = stage == ModelStage.STOPPED ? event.getReason().orElseThrow() : null;
+    progress.add(new ModelProgress(modelId, stage, event.getAt(), reason));
+    return RequestState.newBuilder(state).setProgress(progress).build();
+  }
+
+  private ErasureReceipt receipt(RequestEvent event, RequestState state) {
+    return attestor.apply(
         ErasureReceipt.newBuilder()
             .setRequestId(event.getRequestId())
             .setStatus(state.getStatus())
             .setReason(state.getReason().orElse(null))
             .setRegulation(state.getRegulation())
             .setModels(state.getResults())
+            .setWithdrawnModels(models(state, ModelStage.WITHDRAWN))
+            .setRetiredModels(models(state, ModelStage.RETIRED))
             .setReceivedAt(state.getReceivedAt())
             .setDueAt(state.getDueAt().orElse(null))
             .setCompletedAt(Instant.ofEpochMilli(context.currentSystemTimeMs()))
             .setAttestation("")
-            .build();
+            .build());
+  }
+
+  private void forward(RequestEvent event, TrackingOutput output) {
     context.forward(
-        new Record<>(
-            receipt.getRequestId().toString(),
-            attestor.apply(receipt),
-            context.currentSystemTimeMs()));
+        new Record<>(event.getRequestId().toString(), output, context.currentSystemTimeMs()));
   }
 
   private static boolean isFinal(RequestStatus status) {

@@ -18,7 +18,7 @@ public final class TrackingProcessors {
   }
 
   /** Takes what happened to requests, emits receipts. */
-  public ProcessorSupplier<String, RequestEvent, String, ErasureReceipt> events() {
+  public ProcessorSupplier<String, RequestEvent, String, TrackingOutput> events() {
     return RuleProcessor.of(
         context -> new Tracking(attestor, context),
         (rules, record) -> rules.onEvent(record.key(), record.value()));

@@ -52,9 +52,12 @@ public final class FisherComputer {
   private final int mostSamples;
   private final List<LoadedModel.Weight> weights;
 
-  /** Takes minibatches that need about 256 MiB. */
+  /**
+   * Takes minibatches that need about 512 MiB, which a small model never does: it stops at {@value
+   * #MOST_SAMPLES} samples.
+   */
   public FisherComputer(LoadedModel model) {
-    this(model, 256);
+    this(model, 512);
   }
 
   /**

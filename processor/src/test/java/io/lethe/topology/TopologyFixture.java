@@ -16,10 +16,13 @@ import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.LineageKey;
+import io.lethe.events.ModelCommand;
+import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.Regulation;
+import io.lethe.events.RequestCommand;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
 import io.lethe.events.SetMetrics;
@@ -32,6 +35,8 @@ import io.lethe.fisher.FisherReader;
 import io.lethe.fisher.FisherSums;
 import io.lethe.intake.IntakeSettings;
 import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.CommandAnswer;
+import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestState;
@@ -93,7 +98,12 @@ final class TopologyFixture implements AutoCloseable {
             partitions,
             new IntakeSettings(GRACE, Duration.ofSeconds(1)),
             new BatchingSettings(
-                Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofHours(1), 1_000),
+                Duration.ofSeconds(1),
+                Duration.ofSeconds(5),
+                Duration.ofHours(1),
+                1_000,
+                Duration.ofHours(1),
+                Duration.ofDays(7)),
             attestor::attest,
             attestor::attest)
         .build();
@@ -119,6 +129,21 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   void register(String modelId, String datasetId, UnlearningPolicy policy) {
+    register(modelId, datasetId, policy, SHA);
+  }
+
+  void retire(String modelId) {
+    send(topics.models(), modelId, null);
+  }
+
+  void modelCommand(String modelId, ModelCommandKind command) {
+    send(
+        topics.modelCommands(),
+        modelId,
+        ModelCommand.newBuilder().setModelId(modelId).setCommand(command).setGivenAt(now).build());
+  }
+
+  void register(String modelId, String datasetId, UnlearningPolicy policy, String sha256) {
     send(
         topics.models(),
         modelId,
@@ -126,7 +151,7 @@ final class TopologyFixture implements AutoCloseable {
             .setModelId(modelId)
             .setFormat(ModelFormat.DJL)
             .setArtifactUri("file:/models/" + modelId)
-            .setArtifactSha256(SHA)
+            .setArtifactSha256(sha256)
             .setDatasetId(datasetId)
             .setDatasetUri("synthetic:digits")
             .setPolicy(policy)
@@ -179,6 +204,30 @@ final class TopologyFixture implements AutoCloseable {
             .build());
   }
 
+  /** Sends a command under the key of its request. */
+  void command(UUID requestId, String key, RequestCommand command, String reason, Instant dueAt) {
+    send(
+        topics.deletionRequests(),
+        key,
+        DeletionRequest.newBuilder()
+            .setRequestId(requestId)
+            .setCommand(command)
+            .setReason(reason)
+            .setSelector(Selector.newBuilder().setKind(SelectorKind.SUBJECT).build())
+            .setReceivedAt(now)
+            .setDueAt(dueAt)
+            .build());
+  }
+
+  void command(UUID requestId, String key, RequestCommand command) {
+    command(requestId, key, command, null, null);
+  }
+
+  CommandAnswer lastAnswer(UUID requestId) {
+    List<CommandAnswer> commands = requestState(requestId).getCommands();
+    return commands.get(commands.size() - 1);
+  }
+
   /** Puts a record on one of the internal topics between the sub-topologies. */
   void requestEvent(String repartition, RequestEvent event) {
     driver
@@ -187,6 +236,15 @@ final class TopologyFixture implements AutoCloseable {
             Serdes.String().serializer(),
             StateSerde.of(RequestEvent.class).serializer())
         .pipeInput(event.getRequestId().toString(), event, now);
+  }
+
+  void task(ErasureTask task) {
+    driver
+        .createInputTopic(
+            "lethe-test-erasure-tasks-repartition",
+            Serdes.String().serializer(),
+            StateSerde.of(ErasureTask.class).serializer())
+        .pipeInput(task.getModelId(), task, now);
   }
 
   List<UnlearningJob> jobs() {
@@ -220,31 +278,32 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   void outcome(UnlearningJob job, Verdict verdict) {
+    send(topics.jobOutcomes(), job.getModelId(), outcomeOf(job, verdict));
+  }
+
+  JobOutcome outcomeOf(UnlearningJob job, Verdict verdict) {
     Evaluation evaluation =
         new Evaluation(
             new SetMetrics(0.5, 1.0, 10),
             new SetMetrics(0.9, 0.1, 10),
             new SetMetrics(0.8, 0.2, 10),
             0.5);
-    send(
-        topics.jobOutcomes(),
-        job.getModelId(),
-        JobOutcome.newBuilder()
-            .setJobId(job.getJobId())
-            .setKind(job.getKind())
-            .setModelId(job.getModelId())
-            .setAttempt(job.getAttempt())
-            .setVerdict(verdict)
-            .setFisherSamples(job.getSampleIds().size())
-            .setArtifactUri("file:/models/next")
-            .setArtifactSha256("b".repeat(64))
-            .setMethod("deepclean")
-            .setSelectedFraction(0.1)
-            .setBefore(evaluation)
-            .setAfter(evaluation)
-            .setWorker("test")
-            .setFinishedAt(now)
-            .build());
+    return JobOutcome.newBuilder()
+        .setJobId(job.getJobId())
+        .setKind(job.getKind())
+        .setModelId(job.getModelId())
+        .setAttempt(job.getAttempt())
+        .setVerdict(verdict)
+        .setFisherSamples(job.getSampleIds().size())
+        .setArtifactUri("file:/models/next")
+        .setArtifactSha256("b".repeat(64))
+        .setMethod("deepclean")
+        .setSelectedFraction(0.1)
+        .setBefore(evaluation)
+        .setAfter(evaluation)
+        .setWorker("test")
+        .setFinishedAt(now)
+        .build();
   }
 
   static FisherDiagonal diagonal(long samples, float... values) {
@@ -306,6 +365,12 @@ final class TopologyFixture implements AutoCloseable {
     return driver.<String, ModelState>getKeyValueStore(BatchingStores.MODELS_STORE).get(modelId);
   }
 
+  boolean isEmpty(String store) {
+    try (var all = driver.getKeyValueStore(store).all()) {
+      return !all.hasNext();
+    }
+  }
+
   RequestState requestState(UUID requestId) {
     return driver
         .<String, RequestState>getKeyValueStore(TrackingStores.REQUESTS_STORE)
@@ -313,8 +378,12 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   Optional<FisherSums> sums(String modelId) {
+    return sums(modelId, SHA);
+  }
+
+  Optional<FisherSums> sums(String modelId, String anchorId) {
     return new FisherReader(driver.<Bytes, byte[]>getKeyValueStore(BatchingStores.FISHER_STORE))
-        .sums(modelId, SHA);
+        .sums(modelId, anchorId);
   }
 
   @Override

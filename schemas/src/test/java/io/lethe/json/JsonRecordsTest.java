@@ -66,7 +66,8 @@ class JsonRecordsTest {
             """
             {"requestId":"6f1e7a55-0000-4000-8000-00000000002a",\
             "selector":{"kind":"SUBJECT","subjectId":"s","sampleIds":[]},\
-            "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z"}""");
+            "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z",\
+            "command":"ERASE"}""");
   }
 
   @ParameterizedTest

@@ -10,7 +10,6 @@ import io.lethe.schemas.client.SchemaRegistryClients;
 import io.lethe.schemas.client.SchemaRegistryException;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
-import java.time.Instant;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Map;
@@ -103,10 +102,10 @@ class AvroSerdeTest {
 
   @Test
   void readsAnOlderAndANewerWritersRecord() throws Exception {
-    // Given: a version before regulation and dueAt, and one with a field that this one does not
-    // know
+    // Given: a version before regulation, dueAt and commands, and one with a field that this one
+    // does not know
     Schema own = DeletionRequest.getClassSchema();
-    Schema older = without(own, "regulation", "dueAt");
+    Schema older = without(own, "regulation", "dueAt", "command", "reason");
     Schema newer = with(own, "ticket");
 
     // When
@@ -116,6 +115,7 @@ class AvroSerdeTest {
     // Then
     assertThat(fromOlder.getRegulation().toString()).isEqualTo("OTHER");
     assertThat(fromOlder.getDueAt()).isEmpty();
+    assertThat(fromOlder.getCommand().toString()).isEqualTo("ERASE");
     assertThat(fromOlder.getModels()).containsExactly("mnist-cnn");
     assertThat(fromNewer).isEqualTo(Events.deletionRequest());
   }
@@ -271,8 +271,7 @@ class AvroSerdeTest {
   @Test
   void aRecordThatLacksAFieldIsDiscreetToo() {
     // Given
-    DeletionRequest incomplete =
-        new DeletionRequest(null, Events.selector(), null, null, Instant.EPOCH, null);
+    DeletionRequest incomplete = new DeletionRequest();
 
     // When, Then
     assertThatThrownBy(() -> serde.serializer().serialize(TOPIC, incomplete))
@@ -378,6 +377,9 @@ class AvroSerdeTest {
     if (schema.getField("regulation") != null) {
       record.put("regulation", request.getRegulation());
       record.put("dueAt", 1775044800000000L);
+    }
+    if (schema.getField("command") != null) {
+      record.put("command", request.getCommand());
     }
     if (schema.getField("ticket") != null) {
       record.put("ticket", "T-1");

@@ -1,0 +1,175 @@
+package io.lethe.batching;
+
+import io.lethe.events.JobKind;
+import io.lethe.events.JobOutcome;
+import io.lethe.events.ModelRegistered;
+import io.lethe.events.UnlearningJob;
+import io.lethe.state.ErasureTask;
+import io.lethe.state.ModelState;
+import io.lethe.state.Phase;
+import io.lethe.state.RequestEventKind;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Locale;
+import java.util.UUID;
+import java.util.function.Consumer;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.state.KeyValueIterator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The one job of a model: its offer, its loss, its failure.
+ *
+ * <p>A job's id is derived from the model, the anchor and the batch, so the same work has the same
+ * id in every offer; outcomes and updates of other ids are ignored.
+ */
+final class Jobs {
+  private static final Logger log = LoggerFactory.getLogger(Jobs.class);
+  private static final int MAX_BACKOFF_DOUBLINGS = 6;
+
+  private final BatchingSettings settings;
+  private final BatchingStores stores;
+  private final BatchingEmitter emitter;
+
+  Jobs(BatchingSettings settings, BatchingStores stores, BatchingEmitter emitter) {
+    this.settings = settings;
+    this.stores = stores;
+    this.emitter = emitter;
+  }
+
+  /** Of work under the model's anchor; an anchor that comes a second time has other ids. */
+  static UUID id(ModelState state, String work) {
+    String anchoring = state.getAnchorings() == 1 ? "" : "#" + state.getAnchorings();
+    String modelId = state.getRegistration().getModelId();
+    String name = String.join("\u0000", modelId, state.getAnchorId() + anchoring, work);
+    return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
+  }
+
+  static boolean isRunning(ModelState state) {
+    return state.getPhase() == Phase.ANCHORING || state.getPhase() == Phase.UNLEARNING;
+  }
+
+  static boolean isInFlight(ModelState state, UUID jobId) {
+    return isRunning(state) && state.getJobId().filter(jobId::equals).isPresent();
+  }
+
+  /** The state's job; {@link #offer} it once it names what to forget. */
+  UnlearningJob.Builder job(ModelState state, JobKind kind) {
+    ModelRegistered model = state.getRegistration();
+    return UnlearningJob.newBuilder()
+        .setJobId(state.getJobId().orElseThrow())
+        .setKind(kind)
+        .setModelId(model.getModelId())
+        .setAttempt(state.getAttempt())
+        .setAnchorId(state.getAnchorId())
+        .setFormat(model.getFormat())
+        .setAnchorUri(model.getArtifactUri())
+        .setAnchorSha256(model.getArtifactSha256())
+        .setDatasetUri(model.getDatasetUri())
+        .setHoldoutUri(model.getHoldoutUri().orElse(null))
+        .setPolicy(model.getPolicy())
+        .setCreatedAt(emitter.now());
+  }
+
+  void offer(UnlearningJob job) {
+    stores.putJob(job);
+    emitter.emit(job);
+  }
+
+  ModelState retryOrStop(ModelState state, JobOutcome outcome) {
+    if (state.getRetryAt().isPresent()) {
+      return state;
+    }
+    int maxAttempts = state.getRegistration().getPolicy().getMaxAttempts();
+    int attempts = state.getAttempt() - state.getFirstAttempt() + 1;
+    if (!outcome.getRetryable() || attempts >= maxAttempts) {
+      return stop(state, Phase.PARKED, outcome.getError().orElse("unknown"));
+    }
+    int doublings = Math.min(attempts - 1, MAX_BACKOFF_DOUBLINGS);
+    Instant retryAt = emitter.now().plus(settings.retryBackoff().multipliedBy(1L << doublings));
+    return ModelState.newBuilder(state).setRetryAt(retryAt).build();
+  }
+
+  /** Lets the batch wait for a person; its requests are kept and told so. */
+  ModelState stop(ModelState state, Phase phase, String reason) {
+    log.error(
+        "a job waits for a person, its requests are kept modelId={} jobId={} phase={} reason={}",
+        state.getRegistration().getModelId(),
+        state.getJobId().orElseThrow(),
+        phase,
+        reason);
+    String told = phase.name().toLowerCase(Locale.ROOT);
+    eachOfBatch(
+        state, task -> emitter.emit(emitter.event(task, RequestEventKind.STOPPED).setReason(told)));
+    return ModelState.newBuilder(state).setPhase(phase).clearRetryAt().clearOutcome().build();
+  }
+
+  /** Goes on with a job that waits for a person, under the current policy. */
+  ModelState resume(ModelState state, boolean gateOverridden) {
+    UnlearningJob waiting = stores.job(state.getRegistration().getModelId());
+    int attempt = state.getAttempt() + 1;
+    offer(
+        UnlearningJob.newBuilder(waiting)
+            .setAttempt(attempt)
+            .setPolicy(state.getRegistration().getPolicy())
+            .setGateOverridden(gateOverridden)
+            .build());
+    boolean anchoring = waiting.getKind() == JobKind.ANCHOR;
+    eachOfBatch(state, task -> emitter.emit(emitter.event(task, RequestEventKind.STARTED)));
+    return ModelState.newBuilder(state)
+        .setPhase(anchoring ? Phase.ANCHORING : Phase.UNLEARNING)
+        .setAttempt(attempt)
+        .setFirstAttempt(attempt)
+        .setFiredAt(emitter.now()) // the person's time is not the job's
+        .setHeardAt(emitter.now())
+        .build();
+  }
+
+  private void eachOfBatch(ModelState state, Consumer<ErasureTask> action) {
+    try (KeyValueIterator<Bytes, ErasureTask> tasks =
+        stores.tasks(
+            state.getRegistration().getModelId(), state.getFirstTask(), state.getBatchEnd())) {
+      tasks.forEachRemaining(entry -> action.accept(entry.value));
+    }
+  }
+
+  /** When a running job is offered again unless it ends. */
+  Instant againAt(ModelState state) {
+    return state
+        .getRetryAt()
+        .orElseGet(() -> state.getHeardAt().orElseThrow().plus(settings.jobTimeout()));
+  }
+
+  /** Offers a lost job, or a failed one after its backoff, once more. */
+  ModelState offerAgainIfDue(ModelState state) {
+    if (!isRunning(state) || againAt(state).isAfter(emitter.now())) {
+      return state;
+    }
+    int attempt = state.getAttempt() + 1;
+    offer(
+        UnlearningJob.newBuilder(stores.job(state.getRegistration().getModelId()))
+            .setAttempt(attempt)
+            .build());
+    return ModelState.newBuilder(state)
+        .setAttempt(attempt)
+        .setHeardAt(emitter.now())
+        .clearRetryAt()
+        .clearOutcome()
+        .build();
+  }
+
+  /** Without a job. */
+  ModelState.Builder ended(ModelState state) {
+    stores.deleteJob(state.getRegistration().getModelId());
+    return ModelState.newBuilder(state)
+        .setPhase(Phase.COLLECTING)
+        .clearJobId()
+        .clearHeardAt()
+        .clearRetryAt()
+        .clearOutcome()
+        .clearFiredAt()
+        .setAttempt(0)
+        .setFirstAttempt(1);
+  }
+}

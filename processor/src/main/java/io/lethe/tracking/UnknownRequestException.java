@@ -1,0 +1,10 @@
+package io.lethe.tracking;
+
+/** A command on a request that nobody knows; it goes to the dead letters with this message. */
+final class UnknownRequestException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  UnknownRequestException() {
+    super("a command names a request that is not known");
+  }
+}
