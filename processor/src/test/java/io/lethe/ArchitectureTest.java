@@ -68,7 +68,12 @@ class ArchitectureTest {
         .consideringOnlyDependenciesInAnyPackage("io.lethe..")
         .withOptionalLayers(true)
         .layer(COMMANDS)
-        .definedBy("io.lethe.cli..", "io.lethe.demo..", "io.lethe.roles..")
+        .definedBy(
+            "io.lethe.cli..",
+            "io.lethe.offline..",
+            "io.lethe.bench..",
+            "io.lethe.demo..",
+            "io.lethe.roles..")
         .layer(ROLES)
         .definedBy(
             "io.lethe.topology..",

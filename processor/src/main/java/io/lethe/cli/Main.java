@@ -10,6 +10,7 @@ import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.TopicException;
 import io.lethe.unlearning.UnlearningException;
 import java.io.PrintWriter;
+import java.nio.file.FileSystemException;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -35,6 +36,12 @@ import picocli.CommandLine.ParseResult;
       ModelCommand.class,
       DatasetCommand.class,
       RequestCommand.class,
+      TrainCommand.class,
+      FisherCommand.class,
+      AnchorCommand.class,
+      UnlearnCommand.class,
+      EvaluateCommand.class,
+      BenchCommand.class,
       VerifyCommand.class,
       TopologyCommand.class,
     })
@@ -84,6 +91,10 @@ public final class Main {
         return NEGATIVE;
       }
       for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+        if (cause instanceof FileSystemException file) {
+          command.getErr().println("lethe: " + describe(file));
+          return UNUSABLE;
+        }
         if (PLAIN.stream().anyMatch(cause.getClass()::isAssignableFrom)) {
           command.getErr().println("lethe: " + firstLine(cause.getMessage()));
           return UNUSABLE;
@@ -91,6 +102,12 @@ public final class Main {
       }
       throw error;
     };
+  }
+
+  private static String describe(FileSystemException error) {
+    String reason = error.getReason();
+    return "%s: cannot be read or written: %s"
+        .formatted(error.getFile(), reason == null ? error.getClass().getSimpleName() : reason);
   }
 
   private static String firstLine(String message) {

@@ -1,16 +1,11 @@
 package io.lethe.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.artifact.ArtifactStores;
 import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.demo.DemoPolicy;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
-import io.lethe.events.UnlearningPolicy;
-import io.lethe.json.JsonRecords;
 import io.lethe.model.LoadedModel;
 import io.lethe.terminal.Terminal;
 import io.lethe.topics.EventProducer;
@@ -90,7 +85,7 @@ final class ModelCommand {
             .setDatasetId(datasetId)
             .setDatasetUri(dataset)
             .setHoldoutUri(holdout)
-            .setPolicy(policy == null ? DemoPolicy.defaults() : read(policy))
+            .setPolicy(PolicyFile.readOrDefaults(policy, DemoPolicy.defaults()))
             .setRegisteredAt(Clock.systemUTC().instant())
             .build();
     try (EventProducer producer = new EventProducer(kafka)) {
@@ -120,31 +115,5 @@ final class ModelCommand {
             terminal.line(
                 "%-24s %-12s %s".formatted(id, model.getFormat(), model.getDatasetUri())));
     return Main.DONE;
-  }
-
-  /** A policy file names what differs from the default policy. */
-  private static UnlearningPolicy read(Path file) {
-    try {
-      JsonNode given = new ObjectMapper().readTree(file.toFile());
-      ObjectNode merged = JsonRecords.toJson(DemoPolicy.defaults());
-      return JsonRecords.fromJson(merge(merged, given), UnlearningPolicy.class);
-    } catch (IOException e) {
-      throw new UnusableException(file + ": not readable as JSON", e);
-    }
-  }
-
-  private static JsonNode merge(ObjectNode base, JsonNode given) {
-    given
-        .fields()
-        .forEachRemaining(
-            field -> {
-              JsonNode own = base.get(field.getKey());
-              if (own instanceof ObjectNode object && field.getValue().isObject()) {
-                merge(object, field.getValue());
-              } else {
-                base.set(field.getKey(), field.getValue());
-              }
-            });
-    return base;
   }
 }

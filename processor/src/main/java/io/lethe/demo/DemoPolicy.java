@@ -38,7 +38,7 @@ public final class DemoPolicy {
    *     the share of weights that is selected follows it, from 1 % up to what was measured best at
    *     8 %
    */
-  static UnlearningPolicy policy(double erasedShare) {
+  public static UnlearningPolicy policy(double erasedShare) {
     double most = DemoRecipe.deepClean().getQuantile().orElseThrow();
     double quantile = Math.min(most, Math.max(MIN_QUANTILE, WEIGHTS_PER_SAMPLE * erasedShare));
     return UnlearningPolicy.newBuilder(defaults())

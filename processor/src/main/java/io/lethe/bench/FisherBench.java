@@ -1,0 +1,275 @@
+package io.lethe.bench;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.model.BlockRecipe;
+import io.lethe.model.GradientMode;
+import io.lethe.model.LoadedModel;
+import io.lethe.terminal.ProcessMemory;
+import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.FisherComputer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+
+/**
+ * Samples per second of the exact Fisher diagonal beside a plain training step without its update,
+ * and beside the definition, one sample at a time; all on the same samples and, but for the last,
+ * in the same minibatches. The three take turns, so that a busy machine slows all of them; each
+ * figure is the median of its turns.
+ */
+public final class FisherBench {
+  private static final double NANOS = 1e9;
+  private static final int CLASSES = 10;
+  private static final int MOST_SAMPLES = 1 << 20;
+  private static final int PROBE_SAMPLES = 512;
+  private static final long SEED = 1;
+
+  private final Settings settings;
+  private final Terminal terminal;
+
+  /**
+   * @param models names of the models to measure
+   * @param secondsPerTurn about how long a turn takes
+   * @param turns turns of each computation, after one that warms up
+   * @param threads what the figures were taken with; set by the caller
+   */
+  public record Settings(List<String> models, double secondsPerTurn, int turns, int threads) {
+    public Settings {
+      models = List.copyOf(models);
+      for (String model : models) {
+        Case.of(model);
+      }
+      if (!(secondsPerTurn > 0) || turns < 1) {
+        throw new IllegalArgumentException("a bench takes at least one turn of positive length");
+      }
+    }
+  }
+
+  /** A model and what it is fed. */
+  private enum Case {
+    /** 0.5 M parameters on images as large as MNIST's. */
+    MLP(new Shape(1, 28, 28)) {
+      @Override
+      BlockRecipe recipe() {
+        return BlockRecipe.mlp(shape, CLASSES, 512, 256);
+      }
+    },
+    /** 0.6 M parameters on images as large as MNIST's. */
+    CNN(new Shape(1, 28, 28)) {
+      @Override
+      BlockRecipe recipe() {
+        return BlockRecipe.cnn(shape, CLASSES, 32, 64, 192);
+      }
+    },
+    /** 11.2 M parameters on images as large as CIFAR-10's. */
+    RESNET18(new Shape(3, 32, 32)) {
+      @Override
+      BlockRecipe recipe() {
+        return BlockRecipe.resnet18(shape, CLASSES);
+      }
+    };
+
+    final Shape shape;
+
+    Case(Shape shape) {
+      this.shape = shape;
+    }
+
+    abstract BlockRecipe recipe();
+
+    static Case of(String name) {
+      return Arrays.stream(values())
+          .filter(c -> c.name().toLowerCase(Locale.ROOT).equals(name))
+          .findFirst()
+          .orElseThrow(
+              () ->
+                  new IllegalArgumentException(
+                      "%s: unknown model; known are mlp, cnn and resnet18".formatted(name)));
+    }
+  }
+
+  public FisherBench(Settings settings, Terminal terminal) {
+    this.settings = settings;
+    this.terminal = terminal;
+  }
+
+  /** Measures; one object per model under its name, then what holds for all. */
+  public ObjectNode run() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    terminal.line(
+        "            samples/s   forward+backward/s   one at a time/s   ratio   peak RSS MiB");
+    for (String name : settings.models()) {
+      json.set(name, measure(name, Case.of(name)));
+    }
+    json.put("threads", settings.threads());
+    json.put("turns", settings.turns());
+    json.put("secondsPerTurn", settings.secondsPerTurn());
+    ProcessMemory.peakRssMiB().ifPresent(mib -> json.put("peakRssMiB", mib));
+    return json;
+  }
+
+  private ObjectNode measure(String name, Case subject) {
+    RandomImages images = new RandomImages(subject.shape, CLASSES, MOST_SAMPLES, SEED);
+    try (LoadedModel model = LoadedModel.create(subject.recipe(), SEED)) {
+      int minibatch = minibatch(model, images);
+      Computation fisher =
+          samples -> new FisherComputer(model).sum(images, samples, (stage, done, total) -> {});
+      Computation plain = samples -> forwardBackward(model, images, samples, minibatch);
+      Computation single = samples -> oneAtATime(model, images, samples);
+      int fisherSamples = warmUp(fisher, minibatch);
+      final int plainSamples = warmUp(plain, minibatch);
+      final int singleSamples = warmUp(single, 1);
+      double[] fisherRates = new double[settings.turns()];
+      double[] plainRates = new double[settings.turns()];
+      double[] singleRates = new double[settings.turns()];
+      for (int turn = 0; turn < settings.turns(); turn++) {
+        fisherRates[turn] = rate(fisher, fisherSamples);
+        plainRates[turn] = rate(plain, plainSamples);
+        singleRates[turn] = rate(single, singleSamples);
+      }
+      double rate = Figures.median(fisherRates);
+      double plainRate = Figures.median(plainRates);
+      double singleRate = Figures.median(singleRates);
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      json.put("samplesPerSecond", rate);
+      json.put("forwardBackwardPerSecond", plainRate);
+      json.put("oneSampleLoopPerSecond", singleRate);
+      json.put("ratio", rate / plainRate);
+      // Of the process: it holds the models measured before, too.
+      long peak = ProcessMemory.peakRssMiB().orElse(0);
+      json.put("peakRssMiB", peak);
+      json.put("parameters", parameters(model));
+      json.put("minibatch", minibatch);
+      terminal.line(
+          String.format(
+              Locale.ROOT,
+              "  %-8s  %,9.0f   %,18.0f   %,15.0f   %5.2f   %,12d",
+              name,
+              rate,
+              plainRate,
+              singleRate,
+              rate / plainRate,
+              peak));
+      return json;
+    }
+  }
+
+  /** Something done to the samples at some positions. */
+  private interface Computation {
+    void run(int[] samples);
+  }
+
+  /** The size that the engine chooses. */
+  private static int minibatch(LoadedModel model, RandomImages images) {
+    AtomicInteger first = new AtomicInteger();
+    new FisherComputer(model)
+        .sum(
+            images,
+            IntStream.range(0, PROBE_SAMPLES).toArray(),
+            (stage, done, total) -> first.compareAndSet(0, (int) done));
+    return first.get();
+  }
+
+  /** Runs until it is warm; returns how many samples, in whole minibatches, fill a turn. */
+  private int warmUp(Computation computation, int minibatch) {
+    int samples = minibatch;
+    while (true) {
+      double seconds = seconds(computation, samples);
+      double wanted = samples * settings.secondsPerTurn() / seconds;
+      int next =
+          (int) Math.min(MOST_SAMPLES, Math.max(1, Math.round(wanted / minibatch)) * minibatch);
+      if (seconds >= settings.secondsPerTurn() / 2 || next <= samples) {
+        return Math.max(minibatch, next);
+      }
+      samples = Math.min(next, 8 * samples);
+    }
+  }
+
+  private static double rate(Computation computation, int samples) {
+    return samples / seconds(computation, samples);
+  }
+
+  private static double seconds(Computation computation, int samples) {
+    int[] positions = IntStream.range(0, samples).toArray();
+    long began = System.nanoTime();
+    computation.run(positions);
+    return (System.nanoTime() - began) / NANOS;
+  }
+
+  /** What a training step does up to its update, in training mode. */
+  private static void forwardBackward(
+      LoadedModel model, RandomImages images, int[] samples, int minibatch) {
+    withGradients(
+        model,
+        () -> {
+          for (int from = 0; from < samples.length; from += minibatch) {
+            int[] batch =
+                Arrays.copyOfRange(samples, from, Math.min(samples.length, from + minibatch));
+            try (NDManager scope = model.manager().newSubManager()) {
+              NDList xy = images.batch(scope, batch);
+              GradientMode.backward(
+                  loss(model.trainingLogits(xy.get(0)), xy.get(1)).div(batch.length));
+            }
+            model.weights().forEach(weight -> GradientMode.zero(weight.array()));
+          }
+        });
+  }
+
+  /** The definition: each sample's gradient by itself, squared, added up. */
+  private static void oneAtATime(LoadedModel model, RandomImages images, int[] samples) {
+    withGradients(
+        model,
+        () -> {
+          try (NDManager job = model.manager().newSubManager()) {
+            List<NDArray> sums = new ArrayList<>();
+            model.weights().forEach(weight -> sums.add(job.zeros(weight.array().getShape())));
+            for (int sample : samples) {
+              try (NDManager scope = job.newSubManager()) {
+                NDList xy = images.batch(scope, new int[] {sample});
+                GradientMode.backward(loss(model.logits(xy.get(0)), xy.get(1)));
+                addSquares(model, sums, scope);
+              }
+              model.weights().forEach(weight -> GradientMode.zero(weight.array()));
+            }
+          }
+        });
+  }
+
+  private static void addSquares(LoadedModel model, List<NDArray> sums, NDManager scope) {
+    try (GradientMode off = GradientMode.off()) {
+      for (int t = 0; t < sums.size(); t++) {
+        PtNDArray gradient = JniUtils.getGradient((PtNDArray) model.weights().get(t).array());
+        gradient.attach(scope);
+        sums.get(t).addi(gradient.square());
+      }
+    }
+  }
+
+  private static void withGradients(LoadedModel model, Runnable work) {
+    try (GradientMode on = GradientMode.on()) {
+      model.weights().forEach(weight -> weight.array().setRequiresGradient(true));
+      work.run();
+    } finally {
+      model.weights().forEach(weight -> weight.array().setRequiresGradient(false));
+    }
+  }
+
+  private static NDArray loss(NDArray logits, NDArray labels) {
+    NDArray oneHot = labels.oneHot(CLASSES).toType(logits.getDataType(), false);
+    return logits.logSoftmax(1).mul(oneHot).sum().neg();
+  }
+
+  private static long parameters(LoadedModel model) {
+    return model.weights().stream().mapToLong(weight -> weight.array().getShape().size()).sum();
+  }
+}

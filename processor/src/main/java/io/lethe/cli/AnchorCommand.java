@@ -1,0 +1,128 @@
+package io.lethe.cli;
+
+import io.lethe.dataset.Datasets;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.model.LoadedModel;
+import io.lethe.offline.Aside;
+import io.lethe.offline.FisherFile;
+import io.lethe.offline.HeldOutFile;
+import io.lethe.offline.ModelFile;
+import io.lethe.offline.Recipe;
+import io.lethe.offline.ShownProgress;
+import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.HeldOutTargets;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code lethe anchor}. */
+@Command(
+    name = "anchor",
+    description = {
+      "Computes what unlearning from a model needs, once: DIR/fisher.safetensors, and with a recipe",
+      "DIR/heldout.npz, what models that never saw a sample say about it (costs K - 1 trainings)."
+    },
+    mixinStandardHelpOptions = true)
+final class AnchorCommand implements Callable<Integer> {
+  private static final String FISHER = "fisher.safetensors";
+  private static final String HELD_OUT = "heldout.npz";
+  private static final double NANOS = 1e9;
+
+  @Option(names = "--model", paramLabel = "FILE", required = true, description = "The model.")
+  private Path model;
+
+  @Option(
+      names = "--dataset",
+      paramLabel = "URI",
+      required = true,
+      description = "Its training data, e.g. idx:DIR#train or synthetic:digits.")
+  private String dataset;
+
+  @Option(
+      names = "--recipe",
+      paramLabel = "FILE",
+      description = "How the model was trained (default: recipe.json beside it, if it is there).")
+  private Path recipe;
+
+  @Option(
+      names = "--folds",
+      paramLabel = "K",
+      description = "Models to train, each without its fold (default: ${DEFAULT-VALUE}).",
+      defaultValue = "5")
+  private int folds;
+
+  @Option(names = "--out", paramLabel = "DIR", required = true, description = "Folder to write to.")
+  private Path out;
+
+  @Mixin private Threads threads;
+
+  @Override
+  public Integer call() throws IOException {
+    ModelFile file = ModelFile.of(model);
+    SampleDataset data = Datasets.open(dataset);
+    Optional<Recipe> how = recipeFile().map(path -> Recipe.read(path, data));
+    if (folds < 2 || folds > data.size()) {
+      throw new UnusableException("--folds: 2 to %d, not %d".formatted(data.size(), folds));
+    }
+    threads.apply();
+    Terminal terminal = Terminal.standard();
+    try (Aside aside = Aside.in(out)) {
+      fisher(file, data, aside, terminal);
+      if (how.isPresent()) {
+        heldOut(how.get(), data, aside, terminal);
+      } else {
+        terminal.line("no held-out targets: they take a recipe (--recipe FILE)");
+      }
+    }
+    return Main.DONE;
+  }
+
+  private Optional<Path> recipeFile() {
+    if (recipe != null) {
+      return Optional.of(recipe);
+    }
+    return Optional.of(model.resolveSibling("recipe.json")).filter(Files::isReadable);
+  }
+
+  private static void fisher(ModelFile file, SampleDataset data, Aside aside, Terminal terminal)
+      throws IOException {
+    Path partial = aside.file(FISHER);
+    try (LoadedModel loaded = file.load()) {
+      FisherDiagonal sums =
+          new FisherComputer(loaded)
+              .sum(data, IntStream.range(0, data.size()).toArray(), ShownProgress.ofJob(terminal));
+      FisherFile.write(partial, sums, file.sha256(), data.digest());
+    }
+    terminal.line(aside.done(FISHER) + ": " + Terminal.count(data.size()) + " samples");
+  }
+
+  private void heldOut(Recipe how, SampleDataset data, Aside aside, Terminal terminal)
+      throws IOException {
+    Path partial = aside.file(HELD_OUT);
+    int[] samples = IntStream.range(0, data.size()).toArray();
+    long began = System.nanoTime();
+    HeldOutTargets targets =
+        new CrossFit(
+                () -> LoadedModel.create(how.init(), how.training().seed()), how.training(), folds)
+            .run(
+                data,
+                samples,
+                sample -> data.subject(sample).orElseGet(() -> data.sampleId(sample)),
+                how.training().seed(),
+                ShownProgress.ofTraining(terminal, "cross-fitting", how.training().batch()));
+    double seconds = (System.nanoTime() - began) / NANOS;
+    HeldOutFile.write(partial, data, samples, targets);
+    terminal.line(
+        "%s: %s samples, %d folds in %.1f s"
+            .formatted(aside.done(HELD_OUT), Terminal.count(samples.length), folds, seconds));
+  }
+}

@@ -1,0 +1,58 @@
+package io.lethe.cli;
+
+import io.lethe.dataset.Datasets;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.offline.ModelFile;
+import io.lethe.offline.SampleList;
+import java.nio.file.Path;
+import java.util.Optional;
+import picocli.CommandLine.Option;
+
+/** A model, its data, and what it must forget. */
+final class ForgetOptions {
+  @Option(names = "--model", paramLabel = "FILE", required = true, description = "The model.")
+  private Path model;
+
+  @Option(
+      names = "--dataset",
+      paramLabel = "URI",
+      required = true,
+      description = "Its training data, e.g. idx:DIR#train or synthetic:digits.")
+  private String dataset;
+
+  @Option(
+      names = "--holdout",
+      paramLabel = "URI",
+      description = "Samples that it never saw (default: a seeded tenth of the retained ones).")
+  private String holdout;
+
+  @Option(
+      names = "--forget",
+      paramLabel = "IDS.txt",
+      required = true,
+      description = "Ids of the samples to forget, one on a line.")
+  private Path forget;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "Seed of everything random (default: ${DEFAULT-VALUE}).",
+      defaultValue = "0")
+  private long seed;
+
+  /** All of it, opened and checked. */
+  @SuppressWarnings("ArrayRecordComponent") // lives for one command
+  record Input(
+      ModelFile model,
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] forget,
+      long seed) {}
+
+  Input open() {
+    ModelFile file = ModelFile.of(model);
+    SampleDataset data = Datasets.open(dataset);
+    Optional<SampleDataset> unseen = Optional.ofNullable(holdout).map(Datasets::open);
+    return new Input(file, data, unseen, SampleList.positions(forget, data), seed);
+  }
+}

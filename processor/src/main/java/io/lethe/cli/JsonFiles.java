@@ -1,0 +1,38 @@
+package io.lethe.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Writes results as JSON. */
+final class JsonFiles {
+  private static final ObjectMapper MAPPER =
+      new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+  private JsonFiles() {}
+
+  static void write(Path file, JsonNode json) throws IOException {
+    Files.writeString(file, MAPPER.writeValueAsString(json) + System.lineSeparator());
+  }
+
+  /**
+   * Says before the work begins that its result could not be written after.
+   *
+   * @param file may be null: nothing will be written
+   */
+  static void requireWritable(Path file) {
+    if (file == null) {
+      return;
+    }
+    Path folder = file.toAbsolutePath().getParent();
+    if (Files.isDirectory(file)) {
+      throw new UnusableException(file + ": is a folder, not a file to write");
+    }
+    if (!Files.isDirectory(folder) || !Files.isWritable(folder)) {
+      throw new UnusableException(folder + ": no such folder, or not writable");
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package io.lethe.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.json.JsonFormException;
+import io.lethe.json.JsonRecords;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/** A JSON file that names what differs from a default policy; see UnlearningPolicy. */
+final class PolicyFile {
+  private PolicyFile() {}
+
+  /**
+   * @param file may be null: the defaults as they are
+   */
+  static UnlearningPolicy readOrDefaults(Path file, UnlearningPolicy defaults) {
+    if (file == null) {
+      return defaults;
+    }
+    try {
+      JsonNode given = new ObjectMapper().readTree(file.toFile());
+      return JsonRecords.fromJson(
+          merge(JsonRecords.toJson(defaults), given), UnlearningPolicy.class);
+    } catch (JsonFormException e) {
+      throw new UnusableException("%s: not a policy: %s".formatted(file, e.getMessage()), e);
+    } catch (IOException e) {
+      throw new UnusableException(file + ": not readable as JSON", e);
+    }
+  }
+
+  private static JsonNode merge(ObjectNode base, JsonNode given) {
+    given
+        .properties()
+        .forEach(
+            field -> {
+              if (base.get(field.getKey()) instanceof ObjectNode object
+                  && field.getValue().isObject()) {
+                merge(object, field.getValue());
+              } else {
+                base.set(field.getKey(), field.getValue());
+              }
+            });
+    return base;
+  }
+}

@@ -1,0 +1,144 @@
+package io.lethe.cli;
+
+import io.lethe.artifact.Sha256;
+import io.lethe.demo.DemoPolicy;
+import io.lethe.events.StageSeconds;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.offline.Aside;
+import io.lethe.offline.FisherFile;
+import io.lethe.offline.HeldOutFile;
+import io.lethe.offline.ShownProgress;
+import io.lethe.offline.UnlearnReport;
+import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.DeepClean;
+import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.HeldoutMatch;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.UnlearningPipeline;
+import io.lethe.unlearning.UnlearningRequest;
+import io.lethe.unlearning.UnlearningResult;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code lethe unlearn}. */
+@Command(
+    name = "unlearn",
+    description = {
+      "Makes a model forget samples, as a worker would, without Kafka.",
+      "Writes the new model and DIR/report.json. Exit code 1: the gate held it."
+    },
+    mixinStandardHelpOptions = true)
+final class UnlearnCommand implements Callable<Integer> {
+  private static final String REPORT = "report.json";
+
+  @Mixin private ForgetOptions forget;
+
+  @Option(
+      names = "--method",
+      paramLabel = "M",
+      description =
+          "Method to try; repeat it for a ladder (default: heldout-match where --heldout is given,"
+              + " then deepclean).")
+  private List<String> methods;
+
+  @Option(
+      names = "--policy",
+      paramLabel = "JSON",
+      description = "Hyperparameters and gate, where they differ; see UnlearningPolicy.")
+  private Path policy;
+
+  @Option(
+      names = "--fisher",
+      paramLabel = "FILE",
+      description = "Fisher sums over the whole dataset (default: they are computed).")
+  private Path fisher;
+
+  @Option(
+      names = "--heldout",
+      paramLabel = "FILE.npz",
+      description = "Held-out targets: ids, logits. See lethe anchor.")
+  private Path heldOut;
+
+  @Option(names = "--out", paramLabel = "DIR", required = true, description = "Folder to write to.")
+  private Path out;
+
+  @Mixin private Threads threads;
+
+  @Override
+  public Integer call() throws IOException {
+    ForgetOptions.Input input = forget.open();
+    Optional<HeldOutTargets> targets =
+        Optional.ofNullable(heldOut).map(file -> HeldOutFile.read(file, input.dataset()));
+    UnlearningPolicy chosen = policy(input);
+    threads.apply();
+    Terminal terminal = Terminal.standard();
+    Progress progress = ShownProgress.ofJob(terminal);
+    String artifact = input.model().outputName();
+    try (Aside aside = Aside.in(out)) {
+      Path file = aside.file(artifact);
+      Path reportFile = aside.file(REPORT);
+      UnlearningPipeline.Anchor anchor = anchor(input, progress);
+      UnlearningResult result =
+          new UnlearningPipeline()
+              .unlearn(
+                  new UnlearningRequest(
+                      input.model().path(),
+                      input.model().format(),
+                      input.dataset(),
+                      input.holdout(),
+                      input.forget(),
+                      new int[0],
+                      anchor.sums(),
+                      anchor.sums().zero(),
+                      targets,
+                      chosen,
+                      input.seed(),
+                      file),
+                  progress);
+      UnlearnReport report =
+          new UnlearnReport(
+              result,
+              anchor.seconds().getFisher(),
+              input.forget().length,
+              input.seed(),
+              input.model().sha256(),
+              input.dataset().digest(),
+              artifact,
+              Sha256.of(file));
+      JsonFiles.write(reportFile, report.toJson());
+      aside.done(artifact);
+      aside.done(REPORT);
+      report.print(terminal);
+      return report.released() ? Main.DONE : Main.NEGATIVE;
+    }
+  }
+
+  private UnlearningPolicy policy(ForgetOptions.Input input) {
+    UnlearningPolicy defaults =
+        UnlearningPolicy.newBuilder(
+                DemoPolicy.policy((double) input.forget().length / input.dataset().size()))
+            .setLadder(List.of(HeldoutMatch.NAME, DeepClean.NAME))
+            .build();
+    UnlearningPolicy given = PolicyFile.readOrDefaults(policy, defaults);
+    return methods == null ? given : UnlearningPolicy.newBuilder(given).setLadder(methods).build();
+  }
+
+  private UnlearningPipeline.Anchor anchor(ForgetOptions.Input input, Progress progress) {
+    if (fisher == null) {
+      return new UnlearningPipeline()
+          .anchor(
+              input.model().path(), input.model().format(), input.dataset(), new int[0], progress);
+    }
+    FisherDiagonal sums =
+        FisherFile.read(
+            fisher, input.model().sha256(), input.dataset().digest(), input.dataset().size());
+    return new UnlearningPipeline.Anchor(sums, new StageSeconds(0.0, 0.0, 0.0, 0.0));
+  }
+}

@@ -1,0 +1,100 @@
+package io.lethe.offline;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.events.GateCheck;
+import io.lethe.events.StageSeconds;
+import io.lethe.events.Verdict;
+import io.lethe.json.JsonRecords;
+import io.lethe.terminal.ProcessMemory;
+import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.UnlearningResult;
+import java.util.Locale;
+
+/**
+ * What an offline unlearning found.
+ *
+ * @param result of the job
+ * @param anchorSeconds cost of the Fisher sums over the dataset; 0 where they were read from a file
+ * @param forgetSamples number of samples to forget
+ * @param seed of everything random
+ * @param model SHA-256 of the model that was unlearned from
+ * @param dataset SHA-256 of the training dataset's values
+ * @param artifact file name of the new model, beside the report
+ * @param artifactSha256 its digest
+ */
+public record UnlearnReport(
+    UnlearningResult result,
+    double anchorSeconds,
+    int forgetSamples,
+    long seed,
+    String model,
+    String dataset,
+    String artifact,
+    String artifactSha256) {
+
+  /** Whether the gate let the new model pass. */
+  public boolean released() {
+    return result.verdict() == Verdict.RELEASE;
+  }
+
+  /** The report as one JSON document. */
+  public ObjectNode toJson() {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("method", result.method());
+    json.put("selectedFraction", result.selectedFraction());
+    StageSeconds stages = result.seconds();
+    ObjectNode seconds = json.putObject("seconds");
+    seconds.put("fisher", anchorSeconds + stages.getFisher());
+    seconds.put("method", stages.getMethod());
+    seconds.put("repair", stages.getRepair());
+    seconds.put("evaluate", stages.getEvaluate());
+    json.set("before", JsonRecords.toJson(result.before()));
+    json.set("after", JsonRecords.toJson(result.after()));
+    json.set("control", JsonRecords.toJson(result.control()));
+    json.put("controlMethod", result.controlMethod());
+    ObjectNode gate = json.putObject("gate");
+    gate.put("verdict", result.verdict().name());
+    ArrayNode checks = gate.putArray("checks");
+    result.checks().forEach(check -> checks.add(JsonRecords.toJson(check)));
+    ArrayNode leftOut = json.putArray("leftOut");
+    result.leftOut().forEach(leftOut::add);
+    json.put("trueHoldout", result.trueHoldout());
+    json.put("forgetSamples", forgetSamples);
+    json.put("seed", seed);
+    json.put("modelSha256", model);
+    json.put("datasetSha256", dataset);
+    json.put("artifact", artifact);
+    json.put("artifactSha256", artifactSha256);
+    ProcessMemory.peakRssMiB().ifPresent(mib -> json.put("peakRssMiB", mib));
+    return json;
+  }
+
+  /** Shows the comparison and what the gate said. */
+  public void print(Terminal terminal) {
+    terminal.line("");
+    Measurement.head(terminal);
+    Measurement.row(terminal, "before", result.before());
+    Measurement.row(terminal, "after (" + result.method() + ")", result.after());
+    Measurement.row(terminal, result.controlMethod() + ", control", result.control());
+    if (!result.trueHoldout()) {
+      Measurement.noteHoldout(terminal);
+    }
+    result
+        .leftOut()
+        .forEach(
+            method -> terminal.line("  " + method + " was left out: it needs what was not given."));
+    for (GateCheck check : result.checks()) {
+      terminal.line(
+          String.format(
+              Locale.ROOT,
+              "  gate: %s %.4f, at most %.4f: %s",
+              check.getName(),
+              check.getValue(),
+              check.getThreshold(),
+              check.getPassed() ? "passed" : "failed"));
+    }
+    terminal.line("  verdict " + result.verdict());
+  }
+}
