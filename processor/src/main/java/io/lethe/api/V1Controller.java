@@ -21,6 +21,10 @@ import io.micronaut.http.annotation.QueryValue;
 import io.micronaut.http.server.types.files.StreamedFile;
 import io.micronaut.scheduling.TaskExecutors;
 import io.micronaut.scheduling.annotation.ExecuteOn;
+import io.swagger.v3.oas.annotations.Parameter;
+import io.swagger.v3.oas.annotations.media.Content;
+import io.swagger.v3.oas.annotations.media.Schema;
+import io.swagger.v3.oas.annotations.responses.ApiResponse;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -35,6 +39,21 @@ import java.util.function.Supplier;
 @Controller("/v1")
 @Requires(bean = StreamApp.class)
 @ExecuteOn(TaskExecutors.BLOCKING)
+@ApiResponse(responseCode = "307", description = "Another instance holds the key: ask there.")
+@ApiResponse(
+    responseCode = "404",
+    description = "Not known.",
+    content =
+        @Content(
+            mediaType = MediaType.APPLICATION_JSON_PROBLEM,
+            schema = @Schema(implementation = Problem.class)))
+@ApiResponse(
+    responseCode = "503",
+    description = "No instance holds the key at the moment; try again after Retry-After.",
+    content =
+        @Content(
+            mediaType = MediaType.APPLICATION_JSON_PROBLEM,
+            schema = @Schema(implementation = Problem.class)))
 public class V1Controller {
   private final StreamApp app;
 
@@ -44,6 +63,10 @@ public class V1Controller {
 
   /** Status of a deletion request. */
   @Get("/requests/{requestId}")
+  @ApiResponse(
+      responseCode = "200",
+      description = "Status, due date and what each model did so far.",
+      content = @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(type = "object")))
   public HttpResponse<?> request(@PathVariable String requestId) {
     return atOwner(
         app.placeOfRequest(requestId),
@@ -61,6 +84,10 @@ public class V1Controller {
 
   /** A model's version, anchor and pending batch. */
   @Get("/models/{modelId}")
+  @ApiResponse(
+      responseCode = "200",
+      description = "The registration, with phase, version, anchor and the pending batch.",
+      content = @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(type = "object")))
   public HttpResponse<?> model(@PathVariable String modelId) {
     return atOwner(
         app.placeOfModel(modelId),
@@ -78,8 +105,30 @@ public class V1Controller {
    * @param sum {@code retained} or {@code erased}
    */
   @Get("/models/{modelId}/fisher")
+  @ApiResponse(
+      responseCode = "200",
+      description = "The sum, one float32 tensor per parameter.",
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_OCTET_STREAM,
+              schema = @Schema(type = "string", format = "binary")))
+  @ApiResponse(
+      responseCode = "400",
+      description = "sum is neither retained nor erased.",
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_JSON_PROBLEM,
+              schema = @Schema(implementation = Problem.class)))
   public HttpResponse<?> fisher(
-      @PathVariable String modelId, @QueryValue(defaultValue = "retained") String sum) {
+      @PathVariable String modelId,
+      @Parameter(
+              required = false,
+              schema =
+                  @Schema(
+                      allowableValues = {"retained", "erased"},
+                      defaultValue = "retained"))
+          @QueryValue(defaultValue = "retained")
+          String sum) {
     if (!sum.equals("retained") && !sum.equals("erased")) {
       return Problem.response(HttpStatus.BAD_REQUEST, "sum must be retained or erased");
     }
