@@ -48,6 +48,7 @@ final class Records {
         .setRequestId(new UUID(1, 2))
         .setStatus(RequestStatus.COMPLETED)
         .setReason("none")
+        .setFollowUpOf(new UUID(3, 4))
         .setRegulation(Regulation.GDPR)
         .setModels(
             List.of(
