@@ -4,6 +4,7 @@ import io.lethe.artifact.ArtifactStores;
 import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.demo.DemoPolicy;
+import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
 import io.lethe.model.LoadedModel;
@@ -106,7 +107,13 @@ final class ModelCommand {
         new TopicReader<>(kafka, client.topics(kafka).models())) {
       List<TopicReader.Event<String, ModelRegistered>> events;
       while (!(events = reader.poll(QUIET)).isEmpty()) {
-        events.forEach(event -> models.put(event.key(), event.value()));
+        for (var event : events) {
+          if (event.value() == null) {
+            models.remove(event.key());
+          } else {
+            models.put(event.key(), event.value());
+          }
+        }
       }
     }
     Terminal terminal = Terminal.standard();
@@ -114,6 +121,50 @@ final class ModelCommand {
         (id, model) ->
             terminal.line(
                 "%-24s %-12s %s".formatted(id, model.getFormat(), model.getDatasetUri())));
+    return Main.DONE;
+  }
+
+  @Command(
+      name = "release",
+      description = "Publishes the version that waits for a person although its gate did not hold.",
+      mixinStandardHelpOptions = true)
+  int release(
+      @Mixin ClientOptions client,
+      @Parameters(paramLabel = "ID") String modelId,
+      @Option(names = "--reason", required = true, description = "Why; goes on record.")
+          String reason) {
+    return command(client, modelId, ModelCommandKind.RELEASE, reason);
+  }
+
+  @Command(
+      name = "retire",
+      description = "Retires a model: its Fisher sums are deleted, its requests are answered.",
+      mixinStandardHelpOptions = true)
+  int retire(@Mixin ClientOptions client, @Parameters(paramLabel = "ID") String modelId) {
+    KafkaSettings kafka = client.kafka();
+    try (EventProducer producer = new EventProducer(kafka)) {
+      producer.send(client.topics(kafka).models(), modelId, null).join();
+    }
+    Terminal.standard().line("retired " + modelId);
+    return Main.DONE;
+  }
+
+  static int command(ClientOptions client, String modelId, ModelCommandKind kind, String reason) {
+    KafkaSettings kafka = client.kafka();
+    try (EventProducer producer = new EventProducer(kafka)) {
+      producer
+          .send(
+              client.topics(kafka).modelCommands(),
+              modelId,
+              io.lethe.events.ModelCommand.newBuilder()
+                  .setModelId(modelId)
+                  .setCommand(kind)
+                  .setReason(reason)
+                  .setGivenAt(Clock.systemUTC().instant())
+                  .build())
+          .join();
+    }
+    Terminal.standard().line("sent; the API's /v1/models/" + modelId + " shows what follows");
     return Main.DONE;
   }
 }

@@ -1,6 +1,7 @@
 package io.lethe.cli;
 
 import io.lethe.events.DeletionRequest;
+import io.lethe.events.ModelCommandKind;
 import io.lethe.events.Regulation;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
@@ -81,6 +82,88 @@ final class RequestCommand {
       producer.send(client.topics(kafka).deletionRequests(), subjectId, request).join();
     }
     Terminal.standard().line(requestId.toString());
+    return Main.DONE;
+  }
+
+  @Command(
+      name = "cancel",
+      description = "Withdraws a request that no model has begun.",
+      mixinStandardHelpOptions = true)
+  int cancel(@Mixin ClientOptions client, @Parameters(paramLabel = "ID") UUID requestId) {
+    return command(client, requestId, io.lethe.events.RequestCommand.CANCEL, null, null);
+  }
+
+  @Command(
+      name = "extend",
+      description = "Gives a request a later due date, within what its regulation allows.",
+      mixinStandardHelpOptions = true)
+  int extend(
+      @Mixin ClientOptions client,
+      @Parameters(paramLabel = "ID") UUID requestId,
+      @Option(
+              names = "--reason",
+              required = true,
+              description = "Why; goes on record, so no personal data.")
+          String reason,
+      @Option(
+              names = "--due",
+              paramLabel = "TIME",
+              description = "New due date, ISO-8601 (default: the latest that is allowed).")
+          Instant dueAt) {
+    return command(client, requestId, io.lethe.events.RequestCommand.EXTEND, reason, dueAt);
+  }
+
+  @Command(
+      name = "hold",
+      description = "Puts a legal hold on a request: its data must be kept for now.",
+      mixinStandardHelpOptions = true)
+  int hold(
+      @Mixin ClientOptions client,
+      @Parameters(paramLabel = "ID") UUID requestId,
+      @Option(names = "--reason", description = "Why; goes on record, so no personal data.")
+          String reason) {
+    return command(client, requestId, io.lethe.events.RequestCommand.HOLD, reason, null);
+  }
+
+  @Command(
+      name = "release",
+      description = "Ends the legal hold of a request.",
+      mixinStandardHelpOptions = true)
+  int release(@Mixin ClientOptions client, @Parameters(paramLabel = "ID") UUID requestId) {
+    return command(client, requestId, io.lethe.events.RequestCommand.RELEASE, null, null);
+  }
+
+  @Command(
+      name = "retry",
+      description = "Runs the parked batch of a model again, under its current policy.",
+      mixinStandardHelpOptions = true)
+  int retry(
+      @Mixin ClientOptions client,
+      @Option(names = "--model", paramLabel = "ID", required = true) String modelId) {
+    return ModelCommand.command(client, modelId, ModelCommandKind.RETRY, null);
+  }
+
+  /** Sends a command under the request's id: it finds the request on whatever partition it is. */
+  private static int command(
+      ClientOptions client,
+      UUID requestId,
+      io.lethe.events.RequestCommand command,
+      String reason,
+      Instant dueAt) {
+    KafkaSettings kafka = client.kafka();
+    DeletionRequest record =
+        DeletionRequest.newBuilder()
+            .setRequestId(requestId)
+            .setSelector(Selector.newBuilder().setKind(SelectorKind.SUBJECT).build())
+            .setCommand(command)
+            .setReason(reason)
+            .setDueAt(dueAt)
+            .setReceivedAt(Clock.systemUTC().instant())
+            .build();
+    try (EventProducer producer = new EventProducer(kafka)) {
+      producer.send(client.topics(kafka).deletionRequests(), requestId.toString(), record).join();
+    }
+    Terminal.standard().line("sent; ./lethe request status " + requestId + " shows the answer");
     return Main.DONE;
   }
 
