@@ -6,6 +6,10 @@ package io.lethe.dataset;
  * <ul>
  *   <li>{@code idx:DIR} — MNIST's files, plain or {@code .gz}; splits {@code #train} (default) and
  *       {@code #test}; ids {@code train-00000}, …
+ *   <li>{@code cifar10:DIR} — CIFAR-10's binary version; splits and ids as above
+ *   <li>{@code npz:FILE} — NumPy arrays {@code x}, {@code y} and perhaps {@code ids}; without them
+ *       the position is the id
+ *   <li>{@code images:DIR} — a folder of images per class; ids are relative paths
  *   <li>{@code synthetic:digits} — generated; see {@link SyntheticDigits} for its parameters
  * </ul>
  *
@@ -21,10 +25,14 @@ public final class Datasets {
     DatasetUri parsed = new DatasetUri(uri);
     return switch (parsed.scheme()) {
       case "idx" -> IdxReader.read(parsed);
+      case "cifar10" -> Cifar10Reader.read(parsed);
+      case "npz" -> NpzReader.read(parsed);
+      case "images" -> ImageFolderReader.read(parsed);
       case "synthetic" -> SyntheticDigits.generate(parsed);
       default ->
           throw new DatasetException(
-              "%s: unknown kind of dataset; known are idx and synthetic".formatted(uri));
+              "%s: unknown kind of dataset; known are idx, cifar10, npz, images, synthetic"
+                  .formatted(uri));
     };
   }
 }

@@ -46,17 +46,16 @@ final class IdxReader {
       throw new DatasetException(
           "%s: %d images but %d labels".formatted(uri, dimensions[0], count[0]));
     }
-    int classes = 2;
-    for (byte label : labels) {
-      classes = Math.max(classes, (label & 0xff) + 1);
+    int[] classes = new int[labels.length];
+    for (int i = 0; i < labels.length; i++) {
+      classes[i] = labels[i] & 0xff;
     }
     return new InMemoryDataset(
-        pixels,
-        labels,
-        new Shape(1, dimensions[1], dimensions[2]),
+        new Values.Bytes(pixels),
         classes,
-        uri.split() + "-",
-        null,
+        new Shape(1, dimensions[1], dimensions[2]),
+        0,
+        new SampleIds.Numbered(uri.split() + "-", 5, labels.length),
         null,
         Normalisation.of(uri, 1));
   }
@@ -94,6 +93,7 @@ final class IdxReader {
                 .formatted(file, offset - 4, Integer.toUnsignedString(dimensions[d])));
       }
     }
+    Heap.check(file, size);
     byte[] content = bytes((int) size);
     if (in.read() >= 0) {
       throw new DatasetException(

@@ -7,48 +7,44 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.IntFunction;
 
-/**
- * Samples held as bytes in row-major (N, C, H, W); 0 to 255 become 0 to 1 and are normalised per
- * channel when they are read.
- */
+/** Samples held in row-major (N, C, H, W), normalised per channel when they are read. */
 final class InMemoryDataset implements SampleDataset {
-  private final byte[] pixels;
-  private final byte[] labels;
-  private final int[] subjects;
-  private final String subjectFormat;
-  private final String idPrefix;
+  private final Values values;
+  private final int[] labels;
+  private final SampleIds ids;
+  private final IntFunction<String> subjects;
   private final Shape shape;
   private final int classes;
   private final Normalisation normalisation;
   private String digest;
 
   /**
-   * @param subjects number of the subject of each sample, or null where nobody knows
-   * @param subjectFormat makes a subject's id from its number
+   * @param labels from 0; their largest, or {@code classes}, decides the number of classes
+   * @param subjects the subject of a position, or null where nobody knows
    */
   InMemoryDataset(
-      byte[] pixels,
-      byte[] labels,
+      Values values,
+      int[] labels,
       Shape shape,
       int classes,
-      String idPrefix,
-      int[] subjects,
-      String subjectFormat,
+      SampleIds ids,
+      IntFunction<String> subjects,
       Normalisation normalisation) {
-    this.pixels = pixels;
+    this.values = values;
     this.labels = labels;
     this.shape = shape;
-    this.classes = classes;
-    this.idPrefix = idPrefix;
+    this.classes = Math.max(classes, Math.max(2, Arrays.stream(labels).max().orElse(0) + 1));
+    this.ids = ids;
     this.subjects = subjects;
-    this.subjectFormat = subjectFormat;
     this.normalisation = normalisation;
-    if (pixels.length != labels.length * shape.size()) {
-      throw new IllegalArgumentException("pixels and labels differ in number");
+    if (values.length() != labels.length * shape.size()) {
+      throw new IllegalArgumentException("values and labels differ in number");
     }
   }
 
@@ -70,29 +66,18 @@ final class InMemoryDataset implements SampleDataset {
   @Override
   public String sampleId(int index) {
     check(index);
-    String digits = Integer.toString(index);
-    return idPrefix + "0".repeat(Math.max(0, 5 - digits.length())) + digits;
+    return ids.id(index);
   }
 
   @Override
   public OptionalInt indexOf(String sampleId) {
-    if (!sampleId.startsWith(idPrefix) || sampleId.length() > idPrefix.length() + 10) {
-      return OptionalInt.empty();
-    }
-    String digits = sampleId.substring(idPrefix.length());
-    if (digits.isEmpty() || !digits.chars().allMatch(c -> c >= '0' && c <= '9')) {
-      return OptionalInt.empty();
-    }
-    long index = Long.parseLong(digits);
-    return index < size() && sampleId((int) index).equals(sampleId)
-        ? OptionalInt.of((int) index)
-        : OptionalInt.empty();
+    return ids.indexOf(sampleId);
   }
 
   @Override
   public int label(int index) {
     check(index);
-    return labels[index] & 0xff;
+    return labels[index];
   }
 
   @Override
@@ -105,7 +90,7 @@ final class InMemoryDataset implements SampleDataset {
       y[b] = label(indices[b]);
       int from = indices[b] * size;
       for (int p = 0; p < size; p++) {
-        x[b * size + p] = normalisation.apply((pixels[from + p] & 0xff) / 255f, p / plane);
+        x[b * size + p] = normalisation.apply(values.get(from + p), p / plane);
       }
     }
     return new NDList(
@@ -116,9 +101,7 @@ final class InMemoryDataset implements SampleDataset {
   @Override
   public Optional<String> subject(int index) {
     check(index);
-    return subjects == null
-        ? Optional.empty()
-        : Optional.of(subjectFormat.formatted(subjects[index]));
+    return subjects == null ? Optional.empty() : Optional.of(subjects.apply(index));
   }
 
   @Override
@@ -127,8 +110,10 @@ final class InMemoryDataset implements SampleDataset {
       try {
         MessageDigest sha = MessageDigest.getInstance("SHA-256");
         sha.update((shape + " " + classes + " " + normalisation).getBytes(StandardCharsets.UTF_8));
-        sha.update(ByteBuffer.wrap(pixels));
-        sha.update(labels);
+        values.digest(sha);
+        ByteBuffer numbers = ByteBuffer.allocate(labels.length * Integer.BYTES);
+        numbers.asIntBuffer().put(labels);
+        sha.update(numbers);
         digest = HexFormat.of().formatHex(sha.digest());
       } catch (NoSuchAlgorithmException e) {
         throw new IllegalStateException(e);

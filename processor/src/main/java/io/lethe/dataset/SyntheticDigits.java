@@ -88,7 +88,7 @@ final class SyntheticDigits {
       long seed,
       Normalisation normalisation) {
     byte[] pixels = new byte[samples * side * side];
-    byte[] labels = new byte[samples];
+    int[] labels = new int[samples];
     int[] writers = new int[samples];
     Hand[] hands = new Hand[subjects];
     for (int s = 0; s < subjects; s++) {
@@ -100,17 +100,17 @@ final class SyntheticDigits {
       writers[i] = (int) ((long) i * subjects / samples);
       boolean wrong = random.nextDouble() < noise;
       int other = (written + 1 + random.nextInt(classes - 1)) % classes;
-      labels[i] = (byte) (wrong ? other : written);
+      labels[i] = wrong ? other : written;
       draw(hands[writers[i]], written, random, pixels, i * side * side);
     }
+    String prefix = name.equals("train") ? "subject" : "test-subject";
     return new InMemoryDataset(
-        pixels,
+        new Values.Bytes(pixels),
         labels,
         new Shape(1, side, side),
         classes,
-        name + "-",
-        writers,
-        (name.equals("train") ? "subject" : "test-subject") + "-%04d",
+        new SampleIds.Numbered(name + "-", 5, samples),
+        index -> "%s-%04d".formatted(prefix, writers[index]),
         normalisation);
   }
 

@@ -1,5 +1,6 @@
 package io.lethe.streams;
 
+import io.lethe.topics.TraceContext;
 import java.time.Duration;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -12,7 +13,8 @@ import org.apache.kafka.streams.processor.api.Record;
 
 /**
  * One input of a sub-topology. The rules are a plain object over the context's stores; each input
- * makes its own, and they meet in the stores.
+ * makes its own, and they meet in the stores. What a step forwards carries the trace context of its
+ * record.
  *
  * @param <R> the rules
  * @param <O> what they forward
@@ -22,6 +24,7 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
   private final BiConsumer<R, Record<K, V>> step;
   private final Duration tick;
   private final Consumer<R> onTick;
+  private TracedContext<String, O> traced;
   private R rules;
 
   private RuleProcessor(
@@ -53,7 +56,8 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
   @Override
   public void init(ProcessorContext<String, O> context) {
     super.init(context);
-    rules = rulesOf.apply(context);
+    traced = new TracedContext<>(context);
+    rules = rulesOf.apply(traced);
     if (tick != null) {
       context.schedule(tick, PunctuationType.WALL_CLOCK_TIME, now -> onTick.accept(rules));
     }
@@ -61,6 +65,11 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
 
   @Override
   public void process(Record<K, V> record) {
-    step.accept(rules, record);
+    traced.trace(TraceContext.of(record.headers()));
+    try {
+      step.accept(rules, record);
+    } finally {
+      traced.trace(TraceContext.NONE);
+    }
   }
 }

@@ -6,6 +6,8 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
@@ -33,13 +35,26 @@ public final class EventProducer implements AutoCloseable {
    * @return completes when every in-sync replica has the record, or with the error
    */
   public <K, V> CompletableFuture<RecordMetadata> send(Topic<K, V> topic, K key, V value) {
+    return send(topic, key, value, TraceContext.NONE);
+  }
+
+  /**
+   * Sends one event in a trace.
+   *
+   * @param trace the context of what the event comes from
+   * @return as {@link #send(Topic, Object, Object)}
+   */
+  public <K, V> CompletableFuture<RecordMetadata> send(
+      Topic<K, V> topic, K key, V value, TraceContext trace) {
     int partition = topic.partition(key, producer.partitionsFor(topic.name()).size());
-    byte[] keyBytes = topic.keySerde().serializer().serialize(topic.name(), key);
-    byte[] valueBytes = topic.valueSerde().serializer().serialize(topic.name(), value);
+    Headers headers = new RecordHeaders();
+    trace.addTo(headers);
+    byte[] keyBytes = topic.keySerde().serializer().serialize(topic.name(), headers, key);
+    byte[] valueBytes = topic.valueSerde().serializer().serialize(topic.name(), headers, value);
     CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
     var unused =
         producer.send(
-            new ProducerRecord<>(topic.name(), partition, keyBytes, valueBytes),
+            new ProducerRecord<>(topic.name(), partition, null, keyBytes, valueBytes, headers),
             (metadata, error) -> {
               if (error == null) {
                 sent.complete(metadata);

@@ -63,7 +63,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelRegistered.class, registry, false));
+            CloudEventSerde.of(ModelRegistered.class, registry));
     modelCommands =
         new Topic<>(
             prefix + "model-commands",
@@ -73,7 +73,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            EventSerdes.of(ModelCommand.class, registry, false));
+            CloudEventSerde.of(ModelCommand.class, registry));
     datasetLineage =
         new Topic<>(
             prefix + "dataset-lineage",
@@ -83,7 +83,7 @@ public final class Topics {
             null,
             8 * MIB,
             EventSerdes.of(LineageKey.class, registry, true),
-            EventSerdes.of(DatasetLineage.class, registry, false));
+            CloudEventSerde.of(DatasetLineage.class, registry));
     deletionRequests =
         new Topic<>(
             prefix + "deletion-requests",
@@ -93,7 +93,7 @@ public final class Topics {
             TWO_MONTHS,
             8 * MIB,
             id,
-            EventSerdes.of(DeletionRequest.class, registry, false));
+            CloudEventSerde.of(DeletionRequest.class, registry));
     unlearningJobs =
         new Topic<>(
             prefix + "unlearning-jobs",
@@ -103,7 +103,7 @@ public final class Topics {
             MONTH,
             16 * MIB,
             id,
-            EventSerdes.of(UnlearningJob.class, registry, false));
+            CloudEventSerde.of(UnlearningJob.class, registry));
     jobProgress =
         new Topic<>(
             prefix + "job-progress",
@@ -113,7 +113,7 @@ public final class Topics {
             DAY,
             MIB,
             id,
-            EventSerdes.of(JobProgress.class, registry, false));
+            CloudEventSerde.of(JobProgress.class, registry));
     jobOutcomes =
         new Topic<>(
             prefix + "job-outcomes",
@@ -123,7 +123,7 @@ public final class Topics {
             MONTH,
             MIB,
             id,
-            EventSerdes.of(JobOutcome.class, registry, false));
+            CloudEventSerde.of(JobOutcome.class, registry));
     fisherUpdates =
         new Topic<>(
             prefix + "fisher-updates",
@@ -133,7 +133,7 @@ public final class Topics {
             MONTH,
             MIB,
             EventSerdes.of(FisherKey.class, registry, true),
-            EventSerdes.of(FisherChunk.class, registry, false));
+            CloudEventSerde.of(FisherChunk.class, registry));
     modelVersions =
         new Topic<>(
             prefix + "model-versions",
@@ -143,7 +143,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ModelVersion.class, registry, false));
+            CloudEventSerde.of(ModelVersion.class, registry));
     erasureReceipts =
         new Topic<>(
             prefix + "erasure-receipts",
@@ -153,7 +153,7 @@ public final class Topics {
             null,
             MIB,
             id,
-            EventSerdes.of(ErasureReceipt.class, registry, false));
+            CloudEventSerde.of(ErasureReceipt.class, registry));
     requestSignals =
         new Topic<>(
             prefix + "request-signals",
@@ -163,7 +163,7 @@ public final class Topics {
             TWO_MONTHS,
             MIB,
             id,
-            EventSerdes.of(RequestSignal.class, registry, false));
+            CloudEventSerde.of(RequestSignal.class, registry));
     requestFeedback =
         new Topic<>(
             prefix + "request-feedback",

@@ -15,7 +15,8 @@ import java.util.function.UnaryOperator;
  * Convolutions over one or two axes, with any stride, padding, dilation and groups.
  *
  * <p>A sample's gradient at kernel position (i, j) is {@code g_b · shift_ij(a_b)ᵀ}, summed over
- * output positions: one batched product per kernel position, on shifted slices of the input.
+ * output positions: one batched product per kernel position on shifted slices of the input, or one
+ * product with the unfolded input.
  */
 final class ConvolutionForm implements LayerForm {
   private final boolean bias;
@@ -48,10 +49,27 @@ final class ConvolutionForm implements LayerForm {
     return compute(input, gradient, UnaryOperator.identity(), 1);
   }
 
-  /** Squares each kernel position's products at once, while they are in the cache. */
+  /**
+   * Without groups by {@link ConvolutionSquares}. In groups each kernel position's products are
+   * squared at once: they are small there.
+   */
   @Override
   public Map<String, NDArray> squares(NDArray input, NDArray gradient) {
-    return compute(input, gradient, value -> value.square().sum(new int[] {0}), 0);
+    if (groups > 1) {
+      return compute(input, gradient, value -> value.square().sum(new int[] {0}), 0);
+    }
+    Map<String, NDArray> squares = new TreeMap<>();
+    long samples = input.getShape().get(0);
+    NDArray a = fourAxes(input);
+    NDArray g = gradient.reshape(samples, gradient.getShape().get(1), -1);
+    squares.put(
+        "weight",
+        ConvolutionSquares.sum(a, g, kernel, stride, padding, dilation)
+            .reshape(new Shape(g.getShape().get(1), a.getShape().get(1)).addAll(kernelShape)));
+    if (bias) {
+      squares.put("bias", g.sum(new int[] {2}).square().sum(new int[] {0}));
+    }
+    return squares;
   }
 
   private Map<String, NDArray> compute(

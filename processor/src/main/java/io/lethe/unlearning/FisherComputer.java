@@ -40,29 +40,44 @@ public final class FisherComputer {
   /** Memory for per-sample gradients of a layer that runs more than once. */
   private static final long SHARED_BYTES = 64 << 20;
 
+  /** Beyond it a larger minibatch gains nothing. */
+  private static final int MOST_SAMPLES = 256;
+
   private static final double TOLERANCE_FLOAT32 = 1e-3;
   private static final double TOLERANCE_FLOAT64 = 1e-9;
   private static final Logger LOG = LoggerFactory.getLogger(FisherComputer.class);
 
   private final LoadedModel model;
-  private final int minibatch;
+  private final long memoryBytes;
+  private final int mostSamples;
   private final List<LoadedModel.Weight> weights;
 
-  /** As {@link #FisherComputer(LoadedModel, int)} with minibatches of 128. */
+  /**
+   * Takes minibatches that need about 512 MiB, which a small model never does: it stops at {@value
+   * #MOST_SAMPLES} samples.
+   */
   public FisherComputer(LoadedModel model) {
-    this(model, 128);
+    this(model, 512);
   }
 
   /**
-   * @param minibatch samples per backward pass
+   * @param memoryMib what the layers' inputs, outputs and gradients of a minibatch may take, in
+   *     MiB; decides its size
    */
-  public FisherComputer(LoadedModel model, int minibatch) {
-    if (minibatch < 1) {
-      throw new IllegalArgumentException("minibatch: " + minibatch);
-    }
+  public FisherComputer(LoadedModel model, int memoryMib) {
+    this(model, (long) memoryMib << 20, MOST_SAMPLES);
+  }
+
+  private FisherComputer(LoadedModel model, long memoryBytes, int mostSamples) {
     this.model = model;
-    this.minibatch = minibatch;
+    this.memoryBytes = memoryBytes;
+    this.mostSamples = mostSamples;
     weights = model.weights();
+  }
+
+  /** With minibatches of a given size. */
+  static FisherComputer ofMinibatch(LoadedModel model, int samples) {
+    return new FisherComputer(model, Long.MAX_VALUE, samples);
   }
 
   /**
@@ -92,75 +107,104 @@ public final class FisherComputer {
         block.close();
         return loop(dataset, samples, progress);
       }
-      FisherAccumulator sums = newAccumulator();
-      for (int from = 0; from < samples.length; from += minibatch) {
-        int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + minibatch));
-        addProbed(block, dataset, batch, sums);
-        progress.at(JobStage.FISHER, from + (long) batch.length, samples.length);
-      }
-      return sums;
+      int minibatch =
+          (int) Math.max(1, Math.min(mostSamples, memoryBytes / block.bytesPerSample()));
+      return addUp(block, dataset, samples, minibatch, progress);
     }
   }
 
-  private boolean agrees(ProbedBlock block, SampleDataset dataset, int[] samples) {
-    FisherAccumulator fast = newAccumulator();
-    if (!addProbed(block, dataset, samples, fast)) {
-      return false;
-    }
-    // The wrappers stay in place: run without a gradient for their probes they change nothing.
-    FisherAccumulator reference = loop(dataset, samples, Progress.NONE);
-    double tolerance = model.dataType() == DataType.FLOAT64 ? TOLERANCE_FLOAT64 : TOLERANCE_FLOAT32;
-    for (int t = 0; t < weights.size(); t++) {
-      double largest = 0;
-      double difference = 0;
-      for (int i = 0; i < reference.sums(t).length; i++) {
-        largest = Math.max(largest, reference.sums(t)[i]);
-        difference = Math.max(difference, Math.abs(reference.sums(t)[i] - fast.sums(t)[i]));
+  private FisherAccumulator addUp(
+      ProbedBlock block, SampleDataset dataset, int[] samples, int minibatch, Progress progress) {
+    try (NDManager job = model.manager().newSubManager()) {
+      NDList totals = zeros(job);
+      for (int from = 0; from < samples.length; from += minibatch) {
+        int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + minibatch));
+        if (!addProbed(block, dataset, batch, totals)) {
+          throw new UnlearningException("the model ran differently on later samples");
+        }
+        progress.at(JobStage.FISHER, from + (long) batch.length, samples.length);
       }
-      if (!(difference <= tolerance * largest)) {
+      return toAccumulator(totals, samples.length);
+    }
+  }
+
+  /** Sums in float64, one array per weight. */
+  private NDList zeros(NDManager job) {
+    NDList totals = new NDList();
+    for (LoadedModel.Weight weight : weights) {
+      totals.add(job.zeros(weight.array().getShape(), DataType.FLOAT64));
+    }
+    return totals;
+  }
+
+  private boolean agrees(ProbedBlock block, SampleDataset dataset, int[] samples) {
+    try (NDManager job = model.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      NDList fast = zeros(job);
+      if (!addProbed(block, dataset, samples, fast)) {
         return false;
       }
+      // The wrappers stay in place: run without a gradient for their probes they change nothing.
+      NDList reference = zeros(job);
+      addLoop(dataset, samples, reference, Progress.NONE);
+      double tolerance =
+          model.dataType() == DataType.FLOAT64 ? TOLERANCE_FLOAT64 : TOLERANCE_FLOAT32;
+      for (int t = 0; t < weights.size(); t++) {
+        double largest = reference.get(t).max().getDouble();
+        double difference = fast.get(t).subi(reference.get(t)).abs().max().getDouble();
+        if (!(difference <= tolerance * largest)) {
+          return false;
+        }
+      }
+      return true;
     }
-    return true;
   }
 
   /** One sample at a time: the definition, the reference, and the way for any other layer. */
   FisherAccumulator loop(SampleDataset dataset, int[] samples, Progress progress) {
-    FisherAccumulator sums = newAccumulator();
+    try (NDManager job = model.manager().newSubManager()) {
+      NDList totals = zeros(job);
+      addLoop(dataset, samples, totals, progress);
+      return toAccumulator(totals, samples.length);
+    }
+  }
+
+  private void addLoop(SampleDataset dataset, int[] samples, NDList totals, Progress progress) {
     boolean[] reached = new boolean[weights.size()];
-    try (GradientMode on = GradientMode.on();
-        NDManager job = model.manager().newSubManager()) {
-      NDList totals = new NDList();
+    try (GradientMode on = GradientMode.on()) {
       for (LoadedModel.Weight weight : weights) {
-        totals.add(job.zeros(weight.array().getShape(), DataType.FLOAT64));
         weight.array().setRequiresGradient(true);
       }
-      try {
-        for (int s = 0; s < samples.length; s++) {
-          for (LoadedModel.Weight weight : weights) {
-            GradientMode.zero(weight.array());
-          }
-          try (NDManager scope = job.newSubManager()) {
-            NDList xy = dataset.batch(scope, new int[] {samples[s]});
-            NDArray logits = model.logits(xy.get(0).toType(model.dataType(), false));
-            backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
-            addSquares(totals, reached, scope);
-          }
-          progress.at(JobStage.FISHER, s + 1L, samples.length);
-        }
-      } finally {
+      for (int s = 0; s < samples.length; s++) {
         for (LoadedModel.Weight weight : weights) {
-          weight.array().setRequiresGradient(false);
+          GradientMode.zero(weight.array());
         }
+        try (NDManager scope = model.manager().newSubManager()) {
+          NDList xy = dataset.batch(scope, new int[] {samples[s]});
+          NDArray logits = model.logits(xy.get(0).toType(model.dataType(), false));
+          backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
+          addSquares(totals, reached, scope);
+        }
+        progress.at(JobStage.FISHER, s + 1L, samples.length);
       }
-      for (int t = 0; t < weights.size(); t++) {
-        if (samples.length > 0 && !reached[t]) {
-          throw noGradient(weights.get(t).name());
-        }
-        sums.add(t, totals.get(t).toDoubleArray());
+    } finally {
+      for (LoadedModel.Weight weight : weights) {
+        weight.array().setRequiresGradient(false);
       }
     }
-    sums.countSamples(samples.length);
+    for (int t = 0; t < reached.length; t++) {
+      if (samples.length > 0 && !reached[t]) {
+        throw noGradient(weights.get(t).name());
+      }
+    }
+  }
+
+  private FisherAccumulator toAccumulator(NDList totals, long samples) {
+    FisherAccumulator sums = newAccumulator();
+    for (int t = 0; t < totals.size(); t++) {
+      sums.add(t, totals.get(t).toDoubleArray());
+    }
+    sums.countSamples(samples);
     return sums;
   }
 
@@ -178,8 +222,7 @@ public final class FisherComputer {
   }
 
   /** Adds a minibatch; false where a layer was passed by or does not see the samples one by one. */
-  private boolean addProbed(
-      ProbedBlock block, SampleDataset dataset, int[] batch, FisherAccumulator sums) {
+  private boolean addProbed(ProbedBlock block, SampleDataset dataset, int[] batch, NDList totals) {
     Map<NDArray, Integer> positions = new IdentityHashMap<>();
     for (int t = 0; t < weights.size(); t++) {
       positions.put(weights.get(t).array(), t);
@@ -196,10 +239,9 @@ public final class FisherComputer {
       backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
       try (GradientMode off = GradientMode.off()) {
         for (ProbedBlock.Layer layer : block.layers()) {
-          addLayer(layer, positions, sums, scope);
+          addLayer(layer, positions, totals, scope);
         }
       }
-      sums.countSamples(batch.length);
       return true;
     }
   }
@@ -207,7 +249,7 @@ public final class FisherComputer {
   private void addLayer(
       ProbedBlock.Layer layer,
       Map<NDArray, Integer> positions,
-      FisherAccumulator sums,
+      NDList totals,
       NDManager minibatchScope) {
     Map<String, Parameter> parameters = layer.layer().getDirectParameters().toMap();
     try (NDManager scope = minibatchScope.newSubManager()) {
@@ -226,9 +268,9 @@ public final class FisherComputer {
       // Not attached for good: another layer may have the same input.
       scope.tempAttachAll(inputs);
       if (inputs.size() == 1) {
-        add(layer.form().squares(inputs.get(0), gradients.get(0)), parameters, positions, sums);
+        add(layer.form().squares(inputs.get(0), gradients.get(0)), parameters, positions, totals);
       } else {
-        addShared(layer, inputs, gradients, parameters, positions, sums);
+        addShared(layer, inputs, gradients, parameters, positions, totals);
       }
     }
   }
@@ -240,7 +282,7 @@ public final class FisherComputer {
       NDList gradients,
       Map<String, Parameter> parameters,
       Map<NDArray, Integer> positions,
-      FisherAccumulator sums) {
+      NDList totals) {
     long samples = inputs.get(0).getShape().get(0);
     long bytes = 0;
     for (Parameter parameter : parameters.values()) {
@@ -259,7 +301,7 @@ public final class FisherComputer {
               .forEach((name, value) -> total.merge(name, value, NDArray::add));
         }
         total.replaceAll((name, value) -> value.square().sum(new int[] {0}));
-        add(total, parameters, positions, sums);
+        add(total, parameters, positions, totals);
       }
     }
   }
@@ -268,18 +310,15 @@ public final class FisherComputer {
       Map<String, NDArray> squares,
       Map<String, Parameter> parameters,
       Map<NDArray, Integer> positions,
-      FisherAccumulator sums) {
+      NDList totals) {
     squares.forEach(
         (name, square) -> {
           Integer position = positions.get(parameters.get(name).getArray());
           if (position == null) {
             return; // frozen
           }
-          if (square.getDataType() == DataType.FLOAT64) {
-            sums.add(position, square.toDoubleArray());
-          } else {
-            sums.add(position, square.toFloatArray());
-          }
+          NDArray total = totals.get(position);
+          total.addi(square.reshape(total.getShape()));
         });
   }
 

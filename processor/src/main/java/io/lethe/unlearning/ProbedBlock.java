@@ -114,6 +114,22 @@ final class ProbedBlock implements AutoCloseable {
     return root.forward(store, new NDList(x), false).singletonOrThrow();
   }
 
+  /**
+   * What a sample took in the last run, in bytes: each layer's input, output, probe, and the
+   * gradients of the last two.
+   */
+  long bytesPerSample() {
+    long bytes = 1;
+    for (Layer layer : layers) {
+      for (Call call : layer.calls) {
+        Shape in = call.inputShape();
+        Shape out = call.outputShape();
+        bytes += (in.size() / in.get(0) + 4 * (out.size() / out.get(0))) * call.valueBytes();
+      }
+    }
+    return bytes;
+  }
+
   @Override
   public void close() {
     for (int i = undo.size() - 1; i >= 0; i--) {
@@ -127,8 +143,14 @@ final class ProbedBlock implements AutoCloseable {
    *
    * @param input what went in
    * @param probe zeros of the output's shape; after the backward pass it holds the gradient
+   * @param inputShape known after the arrays are freed, as are the next two
    */
-  record Call(NDArray input, NDArray probe) {
+  record Call(NDArray input, NDArray probe, Shape inputShape, Shape outputShape, int valueBytes) {
+    static Call of(NDArray input, NDArray probe) {
+      return new Call(
+          input, probe, input.getShape(), probe.getShape(), probe.getDataType().getNumOfBytes());
+    }
+
     /**
      * Gradient of the summed loss by the layer's output, or null where it does not reach the loss.
      */
@@ -168,8 +190,7 @@ final class ProbedBlock implements AutoCloseable {
           && calls.stream()
               .allMatch(
                   call ->
-                      call.input().getShape().get(0) == samples
-                          && call.probe().getShape().get(0) == samples);
+                      call.inputShape().get(0) == samples && call.outputShape().get(0) == samples);
     }
 
     @Override
@@ -182,7 +203,7 @@ final class ProbedBlock implements AutoCloseable {
       NDManager scope = output.getManager();
       NDArray probe = scope.zeros(output.getShape(), output.getDataType());
       probe.setRequiresGradient(true);
-      calls.add(new Call(inputs.singletonOrThrow(), probe));
+      calls.add(Call.of(inputs.singletonOrThrow(), probe));
       return new NDList(output.add(probe));
     }
 

@@ -9,6 +9,7 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.fisher.FisherChunks;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.Topics;
+import io.lethe.topics.TraceContext;
 import java.nio.ByteBuffer;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -21,12 +22,24 @@ final class JobReporter {
   private final Topics topics;
   private final String workerId;
   private final Clock clock;
+  private final TraceContext trace;
 
   JobReporter(EventProducer producer, Topics topics, String workerId, Clock clock) {
+    this(producer, topics, workerId, clock, TraceContext.NONE);
+  }
+
+  private JobReporter(
+      EventProducer producer, Topics topics, String workerId, Clock clock, TraceContext trace) {
     this.producer = producer;
     this.topics = topics;
     this.workerId = workerId;
     this.clock = clock;
+    this.trace = trace;
+  }
+
+  /** The same reporter for a job with this trace context. */
+  JobReporter within(TraceContext trace) {
+    return new JobReporter(producer, topics, workerId, clock, trace);
   }
 
   /** Says where a job is. A lost sign of life does no harm. */
@@ -44,7 +57,8 @@ final class JobReporter {
                 .setSamplesPerSecond(samplesPerSecond)
                 .setWorker(workerId)
                 .setAt(clock.instant())
-                .build());
+                .build(),
+            trace);
   }
 
   /**
@@ -55,7 +69,7 @@ final class JobReporter {
   void result(UnlearningJob job, JobResult result) {
     result.update().ifPresent(update -> send(job, update));
     CompletableFuture<?> sent =
-        producer.send(topics.jobOutcomes(), job.getModelId(), result.outcome());
+        producer.send(topics.jobOutcomes(), job.getModelId(), result.outcome(), trace);
     producer.flush();
     sent.join();
   }
@@ -94,7 +108,7 @@ final class JobReporter {
   private CompletableFuture<?> send(FisherChunk chunk) {
     FisherKey key =
         new FisherKey(chunk.getModelId(), chunk.getAnchorId(), chunk.getTensor(), chunk.getChunk());
-    return producer.send(topics.fisherUpdates(), key, chunk);
+    return producer.send(topics.fisherUpdates(), key, chunk, trace);
   }
 
   private static FisherChunk.Builder record(UnlearningJob job, JobResult.Update update) {

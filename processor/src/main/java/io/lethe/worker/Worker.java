@@ -6,6 +6,7 @@ import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
+import io.lethe.topics.TraceContext;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.DirectoryStream;
@@ -246,10 +247,11 @@ public final class Worker implements AutoCloseable {
           e);
       return AcknowledgeType.REJECT;
     }
+    JobReporter traced = reporter.within(TraceContext.of(record.headers()));
     try {
       JobResult result =
-          runner.run(job, new ReportedProgress(job, reporter, () -> stopping, System::nanoTime));
-      reporter.result(job, result);
+          runner.run(job, new ReportedProgress(job, traced, () -> stopping, System::nanoTime));
+      traced.result(job, result);
       return AcknowledgeType.ACCEPT;
     } catch (CancellationException e) {
       log.info("job given back jobId={}", job.getJobId());

@@ -58,6 +58,8 @@ final class Records {
                     .setSamples(15)
                     .setUnlearnedAt(TIME)
                     .build()))
+        .setWithdrawnModels(List.of("withdrawn"))
+        .setRetiredModels(List.of("retired"))
         .setReceivedAt(TIME)
         .setDueAt(TIME.plusSeconds(60))
         .setCompletedAt(TIME.plusSeconds(30))

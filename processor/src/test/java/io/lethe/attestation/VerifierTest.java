@@ -380,7 +380,13 @@ class VerifierTest {
   private static void change(ObjectNode json, String pointer) {
     int last = pointer.lastIndexOf('/');
     String name = pointer.substring(last + 1);
-    ObjectNode parent = (ObjectNode) json.at(pointer.substring(0, last));
+    JsonNode holder = json.at(pointer.substring(0, last));
+    if (holder instanceof ArrayNode array) {
+      int index = Integer.parseInt(name);
+      array.set(index, array.get(index).textValue() + "x");
+      return;
+    }
+    ObjectNode parent = (ObjectNode) holder;
     JsonNode value = parent.get(name);
     if (value.isBoolean()) {
       parent.put(name, !value.booleanValue());

@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import io.confluent.kafka.serializers.KafkaAvroDeserializer;
 import io.confluent.kafka.serializers.KafkaAvroSerializer;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.ModelRegistered;
 import io.lethe.events.RequestStatus;
 import io.lethe.schemas.serde.EventSerdes;
 import io.lethe.topics.EventProducer;
@@ -41,7 +42,13 @@ class ConfluentSerdeIT {
         EventProducer producer = new EventProducer(stack.context().getBean(KafkaSettings.class))) {
       // Given
       Topics topics = stack.context().getBean(Topics.class);
-      assertThat(topics.models().valueSerde().serializer()).isInstanceOf(KafkaAvroSerializer.class);
+      assertThat(
+              EventSerdes.of(
+                      ModelRegistered.class,
+                      stack.context().getBean(KafkaSettings.class).registry(),
+                      false)
+                  .serializer())
+          .isInstanceOf(KafkaAvroSerializer.class);
       SmallCase small = new SmallCase(producer, topics);
       small.publishLineage();
       small.register("m", small.train(directory, 1), SmallCase.policy(1, 1));

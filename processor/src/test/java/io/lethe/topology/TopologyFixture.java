@@ -351,31 +351,32 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   void outcome(UnlearningJob job, Verdict verdict) {
+    send(topics.jobOutcomes(), job.getModelId(), outcomeOf(job, verdict));
+  }
+
+  JobOutcome outcomeOf(UnlearningJob job, Verdict verdict) {
     Evaluation evaluation =
         new Evaluation(
             new SetMetrics(0.5, 1.0, 10),
             new SetMetrics(0.9, 0.1, 10),
             new SetMetrics(0.8, 0.2, 10),
             0.5);
-    send(
-        topics.jobOutcomes(),
-        job.getModelId(),
-        JobOutcome.newBuilder()
-            .setJobId(job.getJobId())
-            .setKind(job.getKind())
-            .setModelId(job.getModelId())
-            .setAttempt(job.getAttempt())
-            .setVerdict(verdict)
-            .setFisherSamples(job.getSampleIds().size())
-            .setArtifactUri("file:/models/next")
-            .setArtifactSha256("b".repeat(64))
-            .setMethod("deepclean")
-            .setSelectedFraction(0.1)
-            .setBefore(evaluation)
-            .setAfter(evaluation)
-            .setWorker("test")
-            .setFinishedAt(now)
-            .build());
+    return JobOutcome.newBuilder()
+        .setJobId(job.getJobId())
+        .setKind(job.getKind())
+        .setModelId(job.getModelId())
+        .setAttempt(job.getAttempt())
+        .setVerdict(verdict)
+        .setFisherSamples(job.getSampleIds().size())
+        .setArtifactUri("file:/models/next")
+        .setArtifactSha256("b".repeat(64))
+        .setMethod("deepclean")
+        .setSelectedFraction(0.1)
+        .setBefore(evaluation)
+        .setAfter(evaluation)
+        .setWorker("test")
+        .setFinishedAt(now)
+        .build();
   }
 
   static FisherDiagonal diagonal(long samples, float... values) {

@@ -34,6 +34,10 @@ import io.lethe.model.LoadedModel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -203,9 +207,32 @@ class FisherComputerTest {
         LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 4, 4, 5, 6), 1)) {
       List<float[]> before = contents(model);
 
-      new FisherComputer(model, 4).sum(DATA, SAMPLES, Progress.NONE);
+      FisherComputer.ofMinibatch(model, 4).sum(DATA, SAMPLES, Progress.NONE);
 
       assertThat(contents(model)).usingRecursiveComparison().isEqualTo(before);
+    }
+  }
+
+  @Test
+  void modelsMayBeWorkedOnByDifferentThreadsAtOnce() throws Exception {
+    int[] all = IntStream.range(0, DATA.size()).toArray();
+    Callable<FisherDiagonal> job =
+        () -> {
+          try (LoadedModel model =
+              LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 4, 4, 5, 6), 1)) {
+            new Trainer(new TrainingRecipe(3, 8, 0.01, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1))
+                .train(model, DATA, all, Progress.NONE);
+            return FisherComputer.ofMinibatch(model, 16).sum(DATA, all, Progress.NONE);
+          }
+        };
+    FisherDiagonal alone = job.call();
+    ExecutorService threads = Executors.newFixedThreadPool(3);
+    try {
+      for (Future<FisherDiagonal> together : threads.invokeAll(List.of(job, job, job))) {
+        assertThat(together.get()).usingRecursiveComparison().isEqualTo(alone);
+      }
+    } finally {
+      threads.shutdown();
     }
   }
 
@@ -213,7 +240,7 @@ class FisherComputerTest {
   void givesTheSameBytesTwiceAndAddsUpOverDisjointSamples() {
     try (LoadedModel model =
         LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 4, 4, 5, 6), 1)) {
-      FisherComputer computer = new FisherComputer(model, 4);
+      FisherComputer computer = FisherComputer.ofMinibatch(model, 4);
       FisherDiagonal all = computer.sum(DATA, SAMPLES, Progress.NONE);
 
       FisherDiagonal again = computer.sum(DATA, SAMPLES, Progress.NONE);
@@ -324,7 +351,7 @@ class FisherComputerTest {
 
   private static void assertFastEqualsLoop(DjlModel model) {
     try (model) {
-      FisherComputer computer = new FisherComputer(model, 4);
+      FisherComputer computer = FisherComputer.ofMinibatch(model, 4);
       FisherAccumulator loop = computer.loop(DATA, SAMPLES, Progress.NONE);
 
       FisherAccumulator fast = computer.accumulate(DATA, SAMPLES, Progress.NONE);

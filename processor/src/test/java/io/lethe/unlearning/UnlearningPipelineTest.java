@@ -188,7 +188,7 @@ class UnlearningPipelineTest {
               Progress.NONE);
       int arrays = model.manager().getManagedArrays().size();
 
-      new FisherComputer(model, 64).sum(DATA, samples, Progress.NONE);
+      FisherComputer.ofMinibatch(model, 64).sum(DATA, samples, Progress.NONE);
       new FisherComputer(model).loop(DATA, FIRST, Progress.NONE);
       new Trainer(new TrainingRecipe(1, 16, 0.01, TrainingRecipe.Schedule.COSINE, 0, 1))
           .train(model, DATA, samples, Progress.NONE);
