@@ -180,6 +180,16 @@ record CloudEvent(String id, String source, String type, String subject, Instant
     return new CloudEvent(id, STREAM, typeOf(event), id, event.getCompletedAt());
   }
 
+  private static CloudEvent requestSignal(RequestSignal event) {
+    String requestId = event.getRequestId().toString();
+    return new CloudEvent(
+        requestId + "/" + event.getKind() + "@" + event.getDueAt(),
+        STREAM,
+        typeOf(event),
+        requestId,
+        event.getAt());
+  }
+
   private static String typeOf(SpecificRecord event) {
     return event.getSchema().getFullName();
   }

@@ -315,9 +315,8 @@ public final class LetheTopology {
   }
 
   private static <K, V> void publish(KStream<K, V> stream, Topic<K, V> topic, String name) {
-    SizeGuard<K, V> guard = new SizeGuard<>(topic);
     stream
-        .mapValues(guard::encode, Named.as(name + "-sized"))
+        .processValues(() -> new SizeGuard<>(topic), Named.as(name + "-sized"))
         .to(
             topic.name(),
             Produced.with(topic.keySerde(), Serdes.ByteArray()).withName(name + "-sink"));

@@ -2,6 +2,8 @@ package io.lethe.topology;
 
 import io.lethe.topics.Topic;
 import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
+import org.apache.kafka.streams.processor.api.FixedKeyRecord;
 
 /**
  * Encodes records for a topic and refuses those that are larger than it takes, before compression.
@@ -10,9 +12,9 @@ import org.apache.kafka.common.errors.RecordTooLargeException;
  * transaction into error, whatever the production exception handler answers: the records are
  * processed again, fail again, and nothing moves. Here the one record goes to the dead letters.
  */
-final class SizeGuard<K, V> {
+final class SizeGuard<K, V> extends ContextualFixedKeyProcessor<K, V, byte[]> {
   /** Room for the headers of the batch and the record. */
-  private static final int HEADERS_BYTES = 1024;
+  private static final int HEADERS_BYTES = 4096;
 
   private final Topic<K, V> topic;
 
@@ -20,18 +22,19 @@ final class SizeGuard<K, V> {
     this.topic = topic;
   }
 
-  /** The value's bytes. */
-  byte[] encode(K key, V value) {
-    byte[] encoded = topic.valueSerde().serializer().serialize(topic.name(), value);
+  @Override
+  public void process(FixedKeyRecord<K, V> record) {
+    byte[] encoded =
+        topic.valueSerde().serializer().serialize(topic.name(), record.headers(), record.value());
     int size =
         encoded.length
-            + topic.keySerde().serializer().serialize(topic.name(), key).length
+            + topic.keySerde().serializer().serialize(topic.name(), record.key()).length
             + HEADERS_BYTES;
     if (size > topic.maxMessageBytes()) {
       throw new RecordTooLargeException(
           "a record of %d bytes is larger than topic %s takes (%d)"
               .formatted(size, topic.name(), topic.maxMessageBytes()));
     }
-    return encoded;
+    context().forward(record.withValue(encoded));
   }
 }

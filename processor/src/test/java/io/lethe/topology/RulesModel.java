@@ -48,6 +48,25 @@ final class RulesModel {
       this.maxRequests = maxRequests;
     }
 
+    /** What a job that waits for a person goes on with. */
+    Phase running = Phase.UNLEARNING;
+
+    /** Erased under earlier anchors, to be forgotten by this one first. */
+    final Set<String> carried = new TreeSet<>();
+
+    boolean isRunning() {
+      return phase == Phase.UNLEARNING || phase == Phase.ANCHORING;
+    }
+
+    boolean isLive() {
+      return phase != Phase.RETIRED;
+    }
+
+    void run(Phase next) {
+      phase = next;
+      running = next;
+    }
+
     int pendingSamples() {
       return pending.stream().mapToInt(task -> task.samples().size()).sum();
     }
@@ -63,6 +82,7 @@ final class RulesModel {
     int followUps;
     int done;
     int withdrawn;
+    int retired;
     int models;
     Instant since;
 
@@ -92,25 +112,27 @@ final class RulesModel {
 
   private void resolve(UUID id, Request request) {
     Set<String> samples = lineage.getOrDefault(request.subject, Set.of());
-    if (!samples.isEmpty()) {
+    List<Model> live = live();
+    if (!samples.isEmpty() && !live.isEmpty()) {
       request.waiting = false;
       request.binding = true;
-      accept(id, request, samples);
+      accept(id, request, samples, live);
     }
   }
 
-  private void accept(UUID id, Request request, Set<String> samples) {
-    request.models = models.size();
-    models
-        .values()
-        .forEach(
-            model -> {
-              model.pending.add(new Task(id, samples));
-              fire(model);
-            });
+  private void accept(UUID id, Request request, Set<String> samples, List<Model> asked) {
+    request.models = asked.size();
+    for (Model model : asked) {
+      model.pending.add(new Task(id, samples));
+      fire(model);
+    }
   }
 
   private void fire(Model model) {
+    if (model.phase == Phase.COLLECTING && !model.carried.isEmpty()) {
+      start(model, new TreeSet<>(model.carried));
+      return;
+    }
     while (model.phase == Phase.COLLECTING
         && !model.pending.isEmpty()
         && model.pending.size() >= model.maxRequests) {
@@ -122,13 +144,17 @@ final class RulesModel {
       if (samples.isEmpty()) {
         answer(model);
       } else {
-        model.phase = Phase.UNLEARNING;
-        model.job = samples;
-        model.failures = 0;
-        offer(model);
+        start(model, samples);
         model.batch.forEach(task -> requests.get(task.id()).status = RequestStatus.IN_PROGRESS);
       }
     }
+  }
+
+  private void start(Model model, Set<String> samples) {
+    model.run(Phase.UNLEARNING);
+    model.job = samples;
+    model.failures = 0;
+    offer(model);
   }
 
   private void offer(Model model) {
@@ -149,16 +175,21 @@ final class RulesModel {
   }
 
   private static void conclude(Request request) {
-    if (!request.ended() && request.done + request.withdrawn == request.models) {
-      request.status = request.done == 0 ? RequestStatus.CANCELLED : RequestStatus.COMPLETED;
-      request.binding &= request.done > 0;
+    if (!request.ended() && request.done + request.withdrawn + request.retired == request.models) {
+      boolean cancelled = request.done == 0 && request.withdrawn > 0;
+      request.status = cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED;
+      request.binding &= !cancelled;
     }
   }
 
   void release(String modelId) {
     Model model = models.get(modelId);
-    if (model.phase == Phase.UNLEARNING) {
+    if (model.phase == Phase.ANCHORING) {
+      model.phase = Phase.COLLECTING;
+      fire(model);
+    } else if (model.phase == Phase.UNLEARNING) {
       model.erased.addAll(model.job);
+      model.carried.removeAll(model.job);
       model.phase = Phase.COLLECTING;
       answer(model);
       fire(model);
@@ -167,14 +198,14 @@ final class RulesModel {
 
   void gateFails(String modelId) {
     Model model = models.get(modelId);
-    if (model.phase == Phase.UNLEARNING) {
+    if (model.isRunning()) {
       model.phase = Phase.HELD;
     }
   }
 
   void fails(String modelId) {
     Model model = models.get(modelId);
-    if (model.phase == Phase.UNLEARNING && !model.backingOff) {
+    if (model.isRunning() && !model.backingOff) {
       model.failures++;
       if (model.failures >= MAX_ATTEMPTS) {
         model.phase = Phase.PARKED;
@@ -187,9 +218,72 @@ final class RulesModel {
   void retry(String modelId) {
     Model model = models.get(modelId);
     if (model.phase == Phase.PARKED || model.phase == Phase.HELD) {
-      model.phase = Phase.UNLEARNING;
+      model.phase = model.running;
       model.failures = 0;
       offer(model);
+    }
+  }
+
+  /** Registers the model under another artifact, also one that was retired. */
+  void register(String modelId) {
+    Model model = models.get(modelId);
+    boolean comesBack = !model.isLive();
+    model.carried.addAll(model.erased);
+    model.erased.clear();
+    model.batch.addAll(model.pending);
+    model.pending = model.batch;
+    model.batch = new ArrayList<>();
+    model.job = Set.of();
+    model.failures = 0;
+    model.run(Phase.ANCHORING);
+    offer(model);
+    if (comesBack) {
+      Set<String> served = new TreeSet<>();
+      for (var entry : bySubject()) {
+        Request request = entry.getValue();
+        Set<String> samples = lineage.getOrDefault(request.subject, Set.of());
+        if (request.binding && !served.contains(request.subject) && !samples.isEmpty()) {
+          if (request.held) {
+            request.missed = true;
+          } else {
+            served.add(request.subject);
+            follow(entry.getKey(), request, samples, List.of(model));
+          }
+        }
+      }
+      for (var entry : bySubject()) {
+        if (entry.getValue().waiting && !entry.getValue().held) {
+          resolve(entry.getKey(), entry.getValue());
+        }
+      }
+    }
+  }
+
+  private List<Map.Entry<UUID, Request>> bySubject() {
+    return requests.entrySet().stream()
+        .sorted(Comparator.comparing(entry -> entry.getValue().subject))
+        .toList();
+  }
+
+  void retire(String modelId) {
+    Model model = models.get(modelId);
+    if (!model.isLive()) {
+      return;
+    }
+    List<Task> open = new ArrayList<>(model.batch);
+    open.addAll(model.pending);
+    open.addAll(model.held.values());
+    model.batch = new ArrayList<>();
+    model.pending = new ArrayList<>();
+    model.held.clear();
+    model.erased.clear();
+    model.carried.clear();
+    model.backingOff = false;
+    model.phase = Phase.RETIRED;
+    for (Task task : open) {
+      Request request = requests.get(task.id());
+      request.retired++;
+      conclude(request);
     }
   }
 
@@ -242,7 +336,7 @@ final class RulesModel {
     }
     if (request.binding && request.missed) {
       request.missed = false;
-      follow(id, request, lineage.getOrDefault(request.subject, Set.of()));
+      follow(id, request, lineage.getOrDefault(request.subject, Set.of()), live());
     }
   }
 
@@ -264,7 +358,7 @@ final class RulesModel {
             request.missed = true;
           } else if (!served) {
             served = true;
-            follow(entry.getKey(), request, fresh);
+            follow(entry.getKey(), request, fresh, live());
           }
         }
       }
@@ -281,8 +375,12 @@ final class RulesModel {
     lineage.remove(subject);
   }
 
-  private void follow(UUID original, Request request, Set<String> samples) {
-    if (samples.isEmpty()) {
+  private List<Model> live() {
+    return models.values().stream().filter(Model::isLive).toList();
+  }
+
+  private void follow(UUID original, Request request, Set<String> samples, List<Model> asked) {
+    if (samples.isEmpty() || asked.isEmpty()) {
       return;
     }
     request.followUps++;
@@ -290,7 +388,7 @@ final class RulesModel {
     UUID id = UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
     Request followUp = new Request(request.subject, now);
     requests.put(id, followUp);
-    accept(id, followUp, samples);
+    accept(id, followUp, samples, asked);
   }
 
   void advance(Duration duration) {
@@ -303,9 +401,8 @@ final class RulesModel {
       }
     }
     for (Model model : models.values()) {
-      boolean lost =
-          model.phase == Phase.UNLEARNING && !model.heardAt.plus(JOB_TIMEOUT).isAfter(now);
-      if (model.phase == Phase.UNLEARNING && model.backingOff) {
+      boolean lost = model.isRunning() && !model.heardAt.plus(JOB_TIMEOUT).isAfter(now);
+      if (model.isRunning() && model.backingOff) {
         offer(model);
       } else if (lost) {
         model.failures++; // a lost offer counts as an attempt

@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.JobKind;
 import io.lethe.events.ModelCommandKind;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.UnlearningJob;
+import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
@@ -58,6 +60,8 @@ class RulesPropertyTest {
     GATE_FAILS,
     FAILS,
     RETRY,
+    ANOTHER_ARTIFACT,
+    RETIRED,
     MINUTES,
     HOUR
   }
@@ -121,12 +125,16 @@ class RulesPropertyTest {
     private final Map<String, UnlearningJob> jobs = new HashMap<>();
     private final Map<String, Integer> offers = new HashMap<>();
     private final Map<UUID, ErasureReceipt> receipts = new HashMap<>();
+    private final Map<String, String> anchors = new HashMap<>();
+    private int artifacts;
 
     Run(Path directory) {
       lethe = TopologyFixture.unsigned(directory);
-      new TreeSet<>(MODELS.keySet())
-          .forEach(
-              id -> lethe.registerAnchored(id, "d", TopologyFixture.policy(MODELS.get(id), YEAR)));
+      new TreeSet<>(MODELS.keySet()).forEach(id -> lethe.registerAnchored(id, "d", policy(id)));
+    }
+
+    private static UnlearningPolicy policy(String model) {
+      return TopologyFixture.policy(MODELS.get(model), YEAR);
     }
 
     void take(Step step) {
@@ -161,6 +169,15 @@ class RulesPropertyTest {
         case RETRY -> {
           lethe.modelCommand(model, ModelCommandKind.RETRY);
           rules.retry(model);
+        }
+        case ANOTHER_ARTIFACT -> {
+          anchors.put(model, "%064x".formatted(++artifacts));
+          lethe.register(model, "d", policy(model), anchors.get(model));
+          rules.register(model);
+        }
+        case RETIRED -> {
+          lethe.retire(model);
+          rules.retire(model);
         }
         case MINUTES -> advance(Duration.ofMinutes(11));
         case HOUR -> advance(Duration.ofMinutes(61));
@@ -198,12 +215,21 @@ class RulesPropertyTest {
       readJobs();
       UnlearningJob job = jobs.get(model);
       if (job != null) {
-        lethe.unlearned(job);
+        play(job);
         if (twice) {
-          lethe.unlearned(job);
+          play(job);
         }
       }
       rules.release(model);
+    }
+
+    private void play(UnlearningJob job) {
+      if (job.getKind() == JobKind.ANCHOR) {
+        lethe.snapshot(job, TopologyFixture.diagonal(TRAINING_SAMPLES, 10f, 20f, 30f));
+        lethe.outcome(job, Verdict.RELEASE);
+      } else {
+        lethe.unlearned(job);
+      }
     }
 
     private void outcome(String model, Verdict verdict) {
@@ -257,12 +283,20 @@ class RulesPropertyTest {
       assertThat(state.getPendingSamples()).as("their samples").isEqualTo(model.pendingSamples());
       assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.erased.size());
       assertThat(offers.getOrDefault(id, 0)).as("offers").isEqualTo(model.offers);
+      if (model.phase == Phase.RETIRED || model.running == Phase.ANCHORING) {
+        return; // no sums yet, or no longer
+      }
       if (model.phase != Phase.COLLECTING) {
         assertThat(jobs.get(id).getSampleIds())
             .as("forget set")
             .containsExactlyElementsOf(model.job);
       }
-      assertThat(lethe.sums(id).orElseThrow().retained().samples())
+      assertThat(
+              lethe
+                  .sums(id, anchors.getOrDefault(id, TopologyFixture.SHA))
+                  .orElseThrow()
+                  .retained()
+                  .samples())
           .as("retained")
           .isEqualTo(TRAINING_SAMPLES - model.erased.size());
     }
@@ -275,14 +309,17 @@ class RulesPropertyTest {
       advance(Duration.ofMinutes(11));
       compare();
       for (String model : MODELS.keySet()) {
-        lethe.register(model, "d", TopologyFixture.policy(1, YEAR));
+        if (rules.models.get(model).isLive()) {
+          String anchor = anchors.getOrDefault(model, TopologyFixture.SHA);
+          lethe.register(model, "d", TopologyFixture.policy(1, YEAR), anchor);
+        }
       }
-      for (int round = 0; round < 3; round++) {
+      for (int round = 0; round < 5; round++) {
         for (String model : MODELS.keySet()) {
           lethe.modelCommand(model, ModelCommandKind.RETRY);
           readJobs();
           if (jobs.containsKey(model)) {
-            lethe.unlearned(jobs.get(model));
+            play(jobs.get(model));
           }
         }
       }
