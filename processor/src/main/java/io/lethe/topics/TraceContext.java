@@ -8,7 +8,8 @@ import org.apache.kafka.common.header.Headers;
 /**
  * The W3C trace context that a record carries in its headers. It is handed on as it is from a
  * request to what comes of it: task, job, outcome, version, receipt. A batch carries the context of
- * the record that fired it; one that its age fired carries none.
+ * the record that fired it: the request that filled it, or the end of the job that it waited for;
+ * one that its age fired carries none.
  *
  * <p>What does not have the standard's form is dropped, so that nothing else travels in its name.
  *
