@@ -107,13 +107,6 @@ record CloudEvent(String id, String source, String type, String subject, Instant
         event.getGivenAt());
   }
 
-  private static CloudEvent requestSignal(RequestSignal event) {
-    String requestId = event.getRequestId().toString();
-    // An extended request can be at risk again.
-    String id = requestId + "/" + event.getKind() + "@" + event.getDueAt();
-    return new CloudEvent(id, STREAM, typeOf(event), requestId, event.getAt());
-  }
-
   private static CloudEvent datasetLineage(DatasetLineage event) {
     return new CloudEvent(
         UUID.randomUUID().toString(),
