@@ -75,6 +75,8 @@ class RulesPropertyTest {
         Arbitraries.frequencyOf(
             Tuple.of(6, Arbitraries.of(Kind.REQUEST, Kind.LINEAGE, Kind.RELEASED)),
             Tuple.of(3, Arbitraries.of(Kind.CANCEL, Kind.HOLD, Kind.RESUME)),
+            Tuple.of(
+                2, Arbitraries.of(Kind.ANOTHER_ARTIFACT, Kind.RETRY, Kind.RELEASED, Kind.HOUR)),
             Tuple.of(2, Arbitraries.of(Kind.class)));
     Arbitrary<Step> steps =
         Combinators.combine(
