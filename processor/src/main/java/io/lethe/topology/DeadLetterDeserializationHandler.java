@@ -1,6 +1,7 @@
 package io.lethe.topology;
 
 import io.lethe.schemas.client.SchemaRegistryException;
+import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.streams.errors.ErrorHandlerContext;
 import org.apache.kafka.streams.errors.LogAndContinueExceptionHandler;
@@ -14,11 +15,18 @@ public final class DeadLetterDeserializationHandler extends LogAndContinueExcept
   @Override
   public Response handleError(
       ErrorHandlerContext context, ConsumerRecord<byte[], byte[]> record, Exception exception) {
-    for (Throwable cause = exception; cause != null; cause = cause.getCause()) {
-      if (cause instanceof SchemaRegistryException) {
-        return Response.fail();
+    return registryError(exception).isPresent()
+        ? Response.fail()
+        : super.handleError(context, record, exception);
+  }
+
+  /** What the registry, rather than a record, has to do with an error. */
+  static Optional<SchemaRegistryException> registryError(Throwable error) {
+    for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SchemaRegistryException registryError) {
+        return Optional.of(registryError);
       }
     }
-    return super.handleError(context, record, exception);
+    return Optional.empty();
   }
 }

@@ -64,7 +64,13 @@ public final class StreamApp implements AutoCloseable, FisherSource {
         new KafkaStreams(topology.build(), new StreamsConfig(config(settings, kafka, topics)));
     streams.setUncaughtExceptionHandler(
         error -> {
-          log.error("stream thread died and is replaced", error);
+          DeadLetterDeserializationHandler.registryError(error)
+              .ifPresentOrElse(
+                  registry ->
+                      log.warn(
+                          "a record waits for the schema registry, its stream thread is replaced: {}",
+                          registry.getMessage()),
+                  () -> log.error("stream thread died and is replaced", error));
           return StreamThreadExceptionResponse.REPLACE_THREAD;
         });
   }
