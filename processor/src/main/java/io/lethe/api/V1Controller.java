@@ -28,6 +28,8 @@ import io.swagger.v3.oas.annotations.responses.ApiResponse;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -70,7 +72,7 @@ public class V1Controller {
   public HttpResponse<?> request(@PathVariable String requestId) {
     return atOwner(
         app.placeOfRequest(requestId),
-        "/v1/requests/" + requestId,
+        "/v1/requests/" + encoded(requestId),
         () ->
             app.request(requestId)
                 .<HttpResponse<?>>map(
@@ -91,7 +93,7 @@ public class V1Controller {
   public HttpResponse<?> model(@PathVariable String modelId) {
     return atOwner(
         app.placeOfModel(modelId),
-        "/v1/models/" + modelId,
+        "/v1/models/" + encoded(modelId),
         () ->
             app.model(modelId)
                 .<HttpResponse<?>>map(state -> json(describe(state)))
@@ -134,7 +136,7 @@ public class V1Controller {
     }
     return atOwner(
         app.placeOfModel(modelId),
-        "/v1/models/" + modelId + "/fisher?sum=" + sum,
+        "/v1/models/" + encoded(modelId) + "/fisher?sum=" + sum,
         () ->
             app.model(modelId)
                 .<HttpResponse<?>>map(state -> sums(state, sum))
@@ -175,7 +177,7 @@ public class V1Controller {
     }
     Optional<URI> owner = place.url();
     return owner.isPresent()
-        ? HttpResponse.temporaryRedirect(owner.get().resolve(path))
+        ? HttpResponse.temporaryRedirect(URI.create(owner.get() + path))
         : Problem.response(HttpStatus.SERVICE_UNAVAILABLE, "no instance holds it at the moment")
             .header("Retry-After", "1");
   }
@@ -200,5 +202,9 @@ public class V1Controller {
 
   private static HttpResponse<?> notFound(String detail) {
     return Problem.response(HttpStatus.NOT_FOUND, detail);
+  }
+
+  private static String encoded(String segment) {
+    return URLEncoder.encode(segment, StandardCharsets.UTF_8).replace("+", "%20");
   }
 }

@@ -10,8 +10,9 @@ import java.time.Duration;
  * @param tick how often ages and time-outs are looked at; positive, default 1 second
  * @param retryBackoff wait before a failed job is offered again, doubled with each attempt;
  *     positive, default 5 seconds
- * @param jobTimeout silence after which a job counts as lost and is offered again; positive,
- *     default 1 hour. A worker that dies is replaced by the share group much sooner.
+ * @param jobTimeout time after an offer without an outcome after which a job counts as lost and is
+ *     offered again, as often as the policy allows attempts; positive, default 24 hours, so longer
+ *     than any job takes and waits. A worker that dies is replaced by the share group much sooner.
  * @param maxSamplesPerJob samples that one job takes at most, so that its record stays below the
  *     largest that a topic takes; positive, default 100,000
  * @param minLead least time before the nearest due date at which a batch fires; not negative,
@@ -23,7 +24,7 @@ import java.time.Duration;
 public record BatchingSettings(
     @Bindable(defaultValue = "1s") Duration tick,
     @Bindable(defaultValue = "5s") Duration retryBackoff,
-    @Bindable(defaultValue = "1h") Duration jobTimeout,
+    @Bindable(defaultValue = "24h") Duration jobTimeout,
     @Bindable(defaultValue = "100000") int maxSamplesPerJob,
     @Bindable(defaultValue = "1h") Duration minLead,
     @Bindable(defaultValue = "7d") Duration maxLead) {
@@ -31,7 +32,7 @@ public record BatchingSettings(
       new BatchingSettings(
           Duration.ofSeconds(1),
           Duration.ofSeconds(5),
-          Duration.ofHours(1),
+          Duration.ofHours(24),
           100_000,
           Duration.ofHours(1),
           Duration.ofDays(7));

@@ -147,6 +147,11 @@ final class Jobs {
       return state;
     }
     int attempt = state.getAttempt() + 1;
+    boolean lost = state.getRetryAt().isEmpty();
+    int maxAttempts = state.getRegistration().getPolicy().getMaxAttempts();
+    if (lost && attempt - state.getFirstAttempt() >= maxAttempts) {
+      return stop(state, Phase.PARKED, "no outcome came of any offer");
+    }
     offer(
         UnlearningJob.newBuilder(stores.job(state.getRegistration().getModelId()))
             .setAttempt(attempt)

@@ -66,7 +66,7 @@ final class RequestCommand {
               description = "Secret key of the pseudonyms (default: ${DEFAULT-VALUE}).",
               defaultValue = "data/keys/pseudonym.key")
           Path key) {
-    String subjectId = PseudonymKey.loadOrCreate(key).pseudonym(subject);
+    String subjectId = PseudonymKey.load(key).pseudonym(subject);
     UUID requestId = UUID.randomUUID();
     KafkaSettings kafka = client.kafka();
     DeletionRequest request =

@@ -93,6 +93,7 @@ public final class Demo {
   /** Plays the demo; shows what happens as it goes. */
   public DemoReport play() throws IOException {
     final long start = System.nanoTime();
+    requireFirst();
     SampleDataset train = data.train();
     Map<String, List<String>> lineage = data.lineage();
     terminal.line(
@@ -180,6 +181,19 @@ public final class Demo {
       return artifacts.put(file);
     } finally {
       Files.deleteIfExists(file);
+    }
+  }
+
+  /** A second play into the same data would show the first one's jobs and versions as its own. */
+  private void requireFirst() {
+    try (TopicReader<String, ModelRegistered> reader = new TopicReader<>(kafka, topics.models())) {
+      List<TopicReader.Event<String, ModelRegistered>> events;
+      while (!(events = reader.poll(Duration.ofSeconds(1))).isEmpty()) {
+        if (events.stream().anyMatch(event -> event.key().equals(MODEL_ID))) {
+          throw new IllegalArgumentException(
+              "the demo was played into this data directory before: choose another with --data");
+        }
+      }
     }
   }
 

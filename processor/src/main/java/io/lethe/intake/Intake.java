@@ -140,6 +140,11 @@ final class Intake {
       return;
     }
     ModelRegistered model = value.get();
+    boolean named =
+        !modelId.isEmpty() && modelId.indexOf('\u0000') < 0 && modelId.equals(model.getModelId());
+    if (!named) {
+      return; // batching refuses it and says so
+    }
     if (known != null && !known.getDatasetId().equals(model.getDatasetId())) {
       return; // batching refuses it and says so
     }

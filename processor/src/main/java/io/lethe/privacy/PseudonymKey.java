@@ -34,6 +34,20 @@ public final class PseudonymKey {
   }
 
   /**
+   * Reads the key from a file of 64 hex digits.
+   *
+   * @throws IllegalArgumentException when the file is missing or unusable: with another key nobody
+   *     would be found
+   */
+  public static PseudonymKey load(Path file) {
+    if (!Files.exists(file)) {
+      throw new IllegalArgumentException(
+          file + ": no pseudonym key there; name the one that the lineage was published with");
+    }
+    return loadOrCreate(file);
+  }
+
+  /**
    * Reads the key from a file of 64 hex digits, or makes one that only the owner may read.
    *
    * @throws IllegalArgumentException when the file is unusable

@@ -97,8 +97,10 @@ public final class EmbeddedStack implements AutoCloseable {
 
   @Override
   public void close() {
-    context.close();
-    registry.close();
-    broker.close();
+    try (broker;
+        registry;
+        context) {
+      // Closed in the reverse order, each also when the one before failed.
+    }
   }
 }

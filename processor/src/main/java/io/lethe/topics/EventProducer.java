@@ -25,7 +25,8 @@ public final class EventProducer implements AutoCloseable {
             settings.producer(), new ByteArraySerializer(), new ByteArraySerializer()));
   }
 
-  EventProducer(Producer<byte[], byte[]> producer) {
+  /** Sends by a producer of the caller's, which {@link #close} closes. */
+  public EventProducer(Producer<byte[], byte[]> producer) {
     this.producer = producer;
   }
 

@@ -63,6 +63,9 @@ public record KafkaSettings(Map<String, String> kafka, Map<String, String> regis
     producerDefaults()
         .forEach((name, value) -> defaults.put(StreamsConfig.producerPrefix(name), value));
     defaults.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
+    // With static membership a thread that was replaced waits for its predecessor's session.
+    defaults.put(
+        StreamsConfig.mainConsumerPrefix(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG), "10000");
     return merged(defaults);
   }
 

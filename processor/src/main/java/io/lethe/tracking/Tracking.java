@@ -126,9 +126,12 @@ final class Tracking {
     RequestState before = stores.request(event.getRequestId().toString());
     boolean ended = before != null && isFinal(before.getStatus());
     RequestState after = ended ? state : concluded(state);
+    boolean ends = !ended && isFinal(after.getStatus());
+    // Signed before the end is stored: what fails here must not leave an end without a receipt.
+    Optional<ErasureReceipt> receipt = ends ? Optional.of(receipt(event, after)) : Optional.empty();
     put(event.getRequestId().toString(), after);
-    if (!ended && isFinal(after.getStatus())) {
-      forward(event, new TrackingOutput.Receipt(receipt(event, after)));
+    if (receipt.isPresent()) {
+      forward(event, new TrackingOutput.Receipt(receipt.get()));
       if (after.getStatus() == RequestStatus.CANCELLED && after.getAccepted()) {
         tellIntake(event, after);
       }

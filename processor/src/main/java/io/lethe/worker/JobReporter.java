@@ -62,16 +62,19 @@ final class JobReporter {
   }
 
   /**
-   * Sends the Fisher update, then the outcome; returns when the broker has both.
+   * Sends the outcome, then the Fisher update; returns when the broker has both.
+   *
+   * <p>In this order: the topology waits for both, but it changes the sums as soon as an update is
+   * whole. A worker that dies between the two leaves sums that the same job can be run on again.
    *
    * @throws java.util.concurrent.CompletionException when it does not take one of them
    */
   void result(UnlearningJob job, JobResult result) {
-    result.update().ifPresent(update -> send(job, update));
     CompletableFuture<?> sent =
         producer.send(topics.jobOutcomes(), job.getModelId(), result.outcome(), trace);
     producer.flush();
     sent.join();
+    result.update().ifPresent(update -> send(job, update));
   }
 
   private void send(UnlearningJob job, JobResult.Update update) {

@@ -6,8 +6,8 @@ import io.lethe.fisher.FisherDiagonal;
 import java.util.Optional;
 
 /**
- * What a job leaves: its outcome and, where the verdict is RELEASE, the Fisher update that goes
- * ahead of it.
+ * What a job leaves: its outcome and, where the verdict is RELEASE, the Fisher update that follows
+ * it.
  */
 record JobResult(JobOutcome outcome, Optional<Update> update) {
   /** A Fisher update to be sent. */

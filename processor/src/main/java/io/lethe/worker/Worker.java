@@ -29,7 +29,10 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
+import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.AuthenticationException;
+import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -48,10 +51,11 @@ public final class Worker implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Worker.class);
   private static final Duration IDLE_POLL = Duration.ofMillis(500);
 
-  /** The most that brokers allow. A job that kills its workers is parked by the topology sooner. */
+  /** The most that brokers allow. A job that uses them up is offered anew by the topology. */
   private static final int DELIVERY_LIMIT = 10;
 
   private static final Duration ADMIN_TIMEOUT = Duration.ofSeconds(30);
+  private static final Duration PAUSE = Duration.ofSeconds(5);
   private static final Duration STOP_TIMEOUT = Duration.ofSeconds(10);
 
   private final WorkerSettings settings;
@@ -75,7 +79,7 @@ public final class Worker implements AutoCloseable {
     this.kafka = kafka;
     this.topics = topics;
     emptyScratch(settings.scratch());
-    this.runner = new JobRunner(settings, fisher, new DatasetCache(), clock);
+    this.runner = new JobRunner(settings, fisher, clock);
     this.producer = new EventProducer(kafka);
     this.reporter = new JobReporter(producer, topics, settings.id(), clock);
   }
@@ -90,7 +94,25 @@ public final class Worker implements AutoCloseable {
     return !failed && !stopping;
   }
 
+  /** Polls for as long as the worker lives: a broker that is away comes back. */
   private void poll() {
+    while (!stopping) {
+      try {
+        pollOnce();
+      } catch (WakeupException e) {
+        log.debug("woken to stop", e);
+      } catch (AuthenticationException | AuthorizationException | ConfigException e) {
+        failed = true;
+        log.error("the worker may take no jobs and gives up", e);
+        return;
+      } catch (RuntimeException e) {
+        log.warn("the worker lost its connection and tries again", e);
+        pause();
+      }
+    }
+  }
+
+  private void pollOnce() {
     try (KafkaShareConsumer<byte[], byte[]> consumer =
         new KafkaShareConsumer<>(
             kafka.shareConsumer(settings.groupId()),
@@ -99,11 +121,14 @@ public final class Worker implements AutoCloseable {
       configureGroup();
       consumer.subscribe(List.of(topics.unlearningJobs().name()));
       new JobLoop(consumer).run();
-    } catch (WakeupException e) {
-      log.debug("woken to stop", e);
-    } catch (RuntimeException e) {
-      failed = true;
-      log.error("the worker takes no more jobs", e);
+    }
+  }
+
+  private static void pause() {
+    try {
+      Thread.sleep(PAUSE.toMillis());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -237,6 +262,7 @@ public final class Worker implements AutoCloseable {
               .deserialize(record.topic(), record.value());
     } catch (SchemaRegistryException e) {
       log.warn("a job waits for the schema registry", e);
+      pause(); // each return counts towards the group's delivery limit
       return AcknowledgeType.RELEASE;
     } catch (SerializationException e) {
       log.error(

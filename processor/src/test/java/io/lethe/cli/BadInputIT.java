@@ -2,6 +2,7 @@ package io.lethe.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lethe.privacy.PseudonymKey;
 import io.lethe.roles.EmbeddedStack;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -61,8 +62,19 @@ class BadInputIT {
   }
 
   @Test
+  void aPseudonymKeyThatIsNotThere() {
+    Path key = directory.resolve("no.key");
+
+    assertOneLine(
+        run("request", "submit", "--subject", "someone", "--pseudonym-key", key.toString()),
+        key.toString());
+    assertThat(key).doesNotExist();
+  }
+
+  @Test
   void aBrokerThatDoesNotAnswer() throws Exception {
     Path key = directory.resolve("pseudonym.key");
+    PseudonymKey.loadOrCreate(key);
 
     assertOneLine(
         run(

@@ -150,6 +150,24 @@ class BatchingRulesTest {
   }
 
   @Test
+  void aJobOfWhichNoOfferBringsAnOutcomeIsParked() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(1, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    lethe.request("alice");
+    lethe.onlyJob();
+    lethe.advance(Duration.ofHours(1));
+    assertThat(lethe.onlyJob().getAttempt()).isEqualTo(2);
+
+    // When
+    lethe.advance(Duration.ofHours(1));
+
+    // Then
+    assertThat(lethe.jobs()).isEmpty();
+    assertThat(lethe.model("m").getPhase()).isEqualTo(Phase.PARKED);
+  }
+
+  @Test
   void aRetriedJobRunsUnderTheCurrentPolicyAndCountsItsAttemptsAnew() {
     // Given
     lethe.registerAnchored("m", "d", policy(1, YEAR));

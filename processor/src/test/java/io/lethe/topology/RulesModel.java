@@ -406,7 +406,11 @@ final class RulesModel {
         offer(model);
       } else if (lost) {
         model.failures++; // a lost offer counts as an attempt
-        offer(model);
+        if (model.failures >= MAX_ATTEMPTS) {
+          model.phase = Phase.PARKED;
+        } else {
+          offer(model);
+        }
       }
     }
   }

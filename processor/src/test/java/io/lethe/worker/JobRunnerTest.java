@@ -1,0 +1,158 @@
+package io.lethe.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lethe.artifact.Artifact;
+import io.lethe.artifact.ArtifactStores;
+import io.lethe.dataset.Datasets;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.events.DeepCleanParameters;
+import io.lethe.events.GateThresholds;
+import io.lethe.events.JobKind;
+import io.lethe.events.ModelFormat;
+import io.lethe.events.UnlearningJob;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.fisher.FisherSums;
+import io.lethe.model.BlockRecipe;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.Progress;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.UUID;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class JobRunnerTest {
+  private static final String DATASET =
+      "synthetic:digits?samples=80&subjects=8&classes=3&side=8&seed=5#train";
+  private static final Instant NOW = Instant.parse("2026-01-01T00:00:00Z");
+
+  @TempDir Path directory;
+  private final SampleDataset dataset = Datasets.open(DATASET);
+  private Artifact anchor;
+  private FisherSums sums;
+  private JobRunner runner;
+
+  @BeforeEach
+  void start() {
+    Path file = directory.resolve("anchor.params");
+    try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(dataset.sampleShape(), 3, 8), 1)) {
+      model.write(file);
+      FisherDiagonal all =
+          new FisherComputer(model)
+              .sum(dataset, IntStream.range(0, dataset.size()).toArray(), Progress.NONE);
+      sums = new FisherSums(all, all.zero());
+    }
+    String artifacts = directory.resolve("artifacts").toString();
+    anchor = ArtifactStores.open(ArtifactStores.location(artifacts)).put(file);
+    WorkerSettings settings =
+        new WorkerSettings(
+            "w", "g", artifacts, directory, Duration.ofSeconds(30), URI.create("http://unused"));
+    runner = new JobRunner(settings, (modelId, anchorId) -> sums, Clock.fixed(NOW, ZoneOffset.UTC));
+  }
+
+  /** A gate that nothing passes. */
+  private UnlearningJob.Builder job(List<String> samples) {
+    return UnlearningJob.newBuilder()
+        .setJobId(new UUID(1, 1))
+        .setKind(JobKind.UNLEARN)
+        .setModelId("m")
+        .setAttempt(1)
+        .setAnchorId(anchor.sha256())
+        .setFormat(ModelFormat.DJL)
+        .setAnchorUri(anchor.uri().toString())
+        .setAnchorSha256(anchor.sha256())
+        .setDatasetUri(DATASET)
+        .setSampleIds(samples)
+        .setPolicy(
+            UnlearningPolicy.newBuilder()
+                .setDeepclean(
+                    DeepCleanParameters.newBuilder()
+                        .setQuantile(0.1)
+                        .setReservoirSamples(20)
+                        .setRepairEpochs(1)
+                        .build())
+                .setGate(
+                    GateThresholds.newBuilder().setMaxRetainDrop(-1).setMaxHoldoutDrop(-1).build())
+                .build())
+        .setCreatedAt(NOW);
+  }
+
+  private List<String> firstSamples(int count) {
+    return IntStream.range(0, count).mapToObj(dataset::sampleId).toList();
+  }
+
+  @Test
+  void aReleaseThatFailsItsGateIsHeldAndChangesNoSums() {
+    // When
+    JobResult result = runner.run(job(firstSamples(4)).build(), Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.HOLD);
+    assertThat(result.update()).isEmpty();
+  }
+
+  @Test
+  void aPersonsReleaseStandsOverTheGateWhoseChecksStayOnRecord() {
+    // When
+    JobResult result =
+        runner.run(job(firstSamples(4)).setGateOverridden(true).build(), Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.outcome().getChecks()).anyMatch(check -> !check.getPassed());
+    assertThat(result.update().orElseThrow().sums().samples()).isEqualTo(4);
+  }
+
+  @Test
+  void aSampleThatTheDatasetLacksIsNeverClaimedToBeForgotten() {
+    // When
+    JobResult result = runner.run(job(List.of("gone")).build(), Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.FAILED);
+    assertThat(result.outcome().getRetryable()).isFalse();
+    assertThat(result.outcome().getError().orElseThrow()).doesNotContain("gone");
+  }
+
+  @Test
+  void erasedSamplesMayBeGoneFromTheSource() {
+    // Given: an earlier batch erased a sample that the source has deleted since
+    sums = new FisherSums(sums.retained(), new FisherDiagonal(sums.retained().zero().tensors(), 1));
+
+    // When
+    JobResult result =
+        runner.run(
+            job(firstSamples(4))
+                .setErasedSampleIds(List.of("gone"))
+                .setGateOverridden(true)
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+  }
+
+  @Test
+  void anAnchorThatWasTrainedWithoutTheErasedIsReleasedAsItIs() {
+    // When
+    JobResult result =
+        runner.run(job(List.of("gone", "too")).setCarriedOver(true).build(), Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.outcome().getArtifactSha256()).contains(anchor.sha256());
+    assertThat(result.outcome().getMethod()).contains("none");
+    assertThat(result.update().orElseThrow().sums().samples()).isZero();
+  }
+}
