@@ -2,10 +2,15 @@ package io.lethe.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.bench.FisherBench;
+import io.lethe.bench.RestoreBench;
+import io.lethe.bench.StreamBench;
 import io.lethe.terminal.Terminal;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -48,6 +53,127 @@ final class BenchCommand {
         new FisherBench.Settings(models, seconds, turns, threads.apply());
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
+  }
+
+  @Command(
+      name = "stream",
+      description =
+          "Deletion requests per second and their latency, beside a pass-through topology.",
+      mixinStandardHelpOptions = true)
+  int stream(
+      @Option(
+              names = "--requests",
+              paramLabel = "N",
+              description = "Requests of the throughput profile (default: ${DEFAULT-VALUE}).",
+              defaultValue = "30000")
+          int requests,
+      @Option(
+              names = "--models",
+              paramLabel = "N",
+              description = "Models that they are spread over (default: ${DEFAULT-VALUE}).",
+              defaultValue = "8")
+          int models,
+      @Option(
+              names = "--batch",
+              paramLabel = "N",
+              description = "Requests at which a batch fires (default: ${DEFAULT-VALUE}).",
+              defaultValue = "5000")
+          int batch,
+      @Option(
+              names = "--threads",
+              paramLabel = "N",
+              description = "Stream threads (default: ${DEFAULT-VALUE}).",
+              defaultValue = "1")
+          int threads,
+      @Option(
+              names = "--commit",
+              paramLabel = "MS",
+              description =
+                  "Commit interval of the throughput profile, in ms (default: ${DEFAULT-VALUE}).",
+              defaultValue = "100")
+          int commit,
+      @Option(
+              names = "--latency-commit",
+              paramLabel = "MS",
+              description =
+                  "Commit interval of the latency profile, in ms (default: ${DEFAULT-VALUE}).",
+              defaultValue = "5")
+          int latencyCommit,
+      @Option(
+              names = "--events",
+              paramLabel = "N",
+              description = "Events that are timed one by one (default: ${DEFAULT-VALUE}).",
+              defaultValue = "100")
+          int events,
+      @Option(
+              names = "--unsigned",
+              description = "Leave out the signatures of receipts, to see what they cost.")
+          boolean unsigned,
+      @Option(
+              names = "--kafka",
+              paramLabel = "NAME=VALUE",
+              description = "A setting of Kafka's over the program's own; repeatable.")
+          Map<String, String> kafka,
+      @Mixin FolderOption folder,
+      @Mixin JsonOption json)
+      throws IOException {
+    json.check();
+    StreamBench.Settings settings =
+        new StreamBench.Settings(
+            requests,
+            models,
+            batch,
+            threads,
+            Duration.ofMillis(commit),
+            Duration.ofMillis(latencyCommit),
+            events,
+            !unsigned,
+            kafka == null ? Map.of() : kafka,
+            folder.path());
+    json.write(new StreamBench(settings, Terminal.standard()).run());
+    return Main.DONE;
+  }
+
+  @Command(
+      name = "restore",
+      description = "Fisher diagonals after a wiped state directory, beside a read of the disk.",
+      mixinStandardHelpOptions = true)
+  int restore(
+      @Option(
+              names = "--mib",
+              paramLabel = "N",
+              description = "Diagonals in all, in MiB (default: ${DEFAULT-VALUE}).",
+              defaultValue = "512")
+          int mib,
+      @Option(
+              names = "--diagonal-mib",
+              paramLabel = "N",
+              description = "One model's diagonal, in MiB (default: ${DEFAULT-VALUE}).",
+              defaultValue = "32")
+          int diagonalMib,
+      @Mixin FolderOption folder,
+      @Mixin JsonOption json)
+      throws IOException {
+    json.check();
+    RestoreBench.Settings settings = new RestoreBench.Settings(mib, diagonalMib, folder.path());
+    json.write(new RestoreBench(settings, Terminal.standard()).run());
+    return Main.DONE;
+  }
+
+  /** Which disk is measured on. */
+  static final class FolderOption {
+    @Option(
+        names = "--data",
+        paramLabel = "DIR",
+        description = "Folder on the disk to measure on (default: the system's temporary one).")
+    private Path folder = Path.of(System.getProperty("java.io.tmpdir"));
+
+    Path path() {
+      if (!Files.isDirectory(folder) || !Files.isWritable(folder)) {
+        throw new UnusableException(folder + ": no such folder, or not writable");
+      }
+      return folder;
+    }
   }
 
   /** Where the figures go besides the terminal. */

@@ -1,0 +1,418 @@
+package io.lethe.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lethe.artifact.Sha256;
+import io.lethe.dataset.Datasets;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.events.ModelFormat;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.fisher.SafetensorsFile;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.Progress;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+/** The commands that need no Kafka, on a small generated dataset. */
+class OfflineCommandsIT {
+  private static final String DATASET = "synthetic:digits?samples=400&subjects=20&side=12&seed=3";
+  private static final String HOLDOUT = DATASET + "#test";
+
+  @TempDir static Path shared;
+  private static Path model;
+
+  @TempDir Path directory;
+
+  /** Exit code and what was said on stderr. */
+  private record Answer(int code, String said) {}
+
+  private static Answer run(Object... args) {
+    StringWriter said = new StringWriter();
+    CommandLine command = Main.commandLine().setErr(new PrintWriter(said, true));
+    int code = command.execute(Stream.of(args).map(Object::toString).toArray(String[]::new));
+    return new Answer(code, said.toString());
+  }
+
+  @BeforeAll
+  static void train() {
+    Answer trained =
+        run("train", "--dataset", DATASET, "--recipe", "mlp", "--epochs", "3", "--out", shared);
+    assertThat(trained).isEqualTo(new Answer(0, ""));
+    model = shared.resolve("model.params");
+  }
+
+  private Path ids(int from, int to) throws IOException {
+    return Files.writeString(
+        directory.resolve("ids.txt"),
+        IntStream.range(from, to)
+            .mapToObj("train-%05d\n"::formatted)
+            .collect(Collectors.joining()));
+  }
+
+  private static JsonNode json(Path file) throws IOException {
+    return new ObjectMapper().readTree(file.toFile());
+  }
+
+  private static List<String> names(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  private static void assertOneLine(Answer answer, String... parts) {
+    assertThat(answer.code()).isEqualTo(2);
+    assertThat(answer.said().strip()).doesNotContain("\n").startsWith("lethe: ").contains(parts);
+  }
+
+  @Test
+  void aWrittenRecipeTrainsTheSameModelAgain() throws IOException {
+    Answer again =
+        run(
+            "train",
+            "--dataset",
+            DATASET,
+            "--recipe",
+            shared.resolve("recipe.json"),
+            "--out",
+            directory);
+
+    assertThat(again.code()).isZero();
+    assertThat(names(directory)).containsExactly("model.params", "recipe.json");
+    assertThat(directory.resolve("model.params")).hasSameBinaryContentAs(model);
+  }
+
+  @Test
+  void aRecipeFileNamesOnlyWhatDiffers() throws IOException {
+    Path recipe =
+        Files.writeString(
+            directory.resolve("r.json"),
+            "{\"init\": {\"architecture\": \"mlp\", \"widths\": [8]}, \"epochs\": 1}");
+
+    Answer trained =
+        run("train", "--dataset", DATASET, "--recipe", recipe, "--out", directory.resolve("out"));
+
+    assertThat(trained.code()).isZero();
+    JsonNode written = json(directory.resolve("out").resolve("recipe.json"));
+    assertThat(written.at("/init/widths").toString()).isEqualTo("[8]");
+    assertThat(written.at("/init/input").toString()).isEqualTo("[1,12,12]");
+    assertThat(written.get("epochs").asInt()).isEqualTo(1);
+    assertThat(written.get("schedule").asText()).isEqualTo("one-cycle");
+  }
+
+  @Test
+  void aRecipeWithAnUnknownFieldOrOptimizerIsRefused() throws IOException {
+    Path recipe = directory.resolve("r.json");
+
+    Files.writeString(recipe, "{\"init\": {\"architecture\": \"mlp\"}, \"epoch\": 1}");
+    assertOneLine(
+        run("train", "--dataset", DATASET, "--recipe", recipe, "--out", directory.resolve("out")),
+        "r.json",
+        "epoch");
+    Files.writeString(recipe, "{\"init\": {\"architecture\": \"mlp\"}, \"optimizer\": \"lion\"}");
+    assertOneLine(
+        run("train", "--dataset", DATASET, "--recipe", recipe, "--out", directory.resolve("out")),
+        "r.json",
+        "lion");
+    assertThat(directory.resolve("out")).doesNotExist();
+  }
+
+  @Test
+  void fisherWritesWhatTheEngineComputes() throws IOException {
+    // Given
+    Path out = directory.resolve("f.safetensors");
+
+    // When
+    Answer answer =
+        run(
+            "fisher",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--samples",
+            ids(5, 45),
+            "--out",
+            out);
+
+    // Then
+    assertThat(answer.code()).isZero();
+    assertThat(names(directory)).containsExactly("f.safetensors", "ids.txt");
+    SampleDataset dataset = Datasets.open(DATASET);
+    try (LoadedModel loaded = LoadedModel.load(model, ModelFormat.DJL);
+        SafetensorsFile file = SafetensorsFile.open(out)) {
+      FisherDiagonal expected =
+          new FisherComputer(loaded).sum(dataset, IntStream.range(5, 45).toArray(), Progress.NONE);
+      assertThat(file.metadata())
+          .containsEntry("count", "40")
+          .containsEntry("reduction", "sum")
+          .containsEntry("model", Sha256.of(model))
+          .containsEntry("dataset", dataset.digest());
+      assertThat(file.entries().stream().map(SafetensorsFile.Entry::name).toList())
+          .isEqualTo(expected.tensors().stream().map(FisherDiagonal.Tensor::name).toList());
+      for (FisherDiagonal.Tensor tensor : expected.tensors()) {
+        assertThat(file.floats(tensor.name())).isEqualTo(tensor.values());
+      }
+    }
+  }
+
+  @Test
+  void anUnknownSampleIdIsSaidByItsLineAndNotByItself() throws IOException {
+    Path ids = Files.writeString(directory.resolve("ids.txt"), "train-00000\n\nMary Smith\n");
+
+    Answer answer =
+        run(
+            "fisher",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--samples",
+            ids,
+            "--out",
+            directory.resolve("f.safetensors"));
+
+    assertOneLine(answer, ids.toString(), "line 3", "train-00000");
+    assertThat(answer.said()).doesNotContain("Mary");
+    assertThat(names(directory)).containsExactly("ids.txt");
+  }
+
+  @Test
+  void unlearnReportsWhatItDid() throws IOException {
+    // Given
+    Path out = directory.resolve("out");
+    Path policy =
+        Files.writeString(
+            directory.resolve("policy.json"),
+            "{\"gate\": {\"maxRetainDrop\": 1.0, \"maxHoldoutDrop\": 1.0}}");
+
+    // When
+    Answer answer =
+        run(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--holdout",
+            HOLDOUT,
+            "--forget",
+            ids(0, 20),
+            "--policy",
+            policy,
+            "--seed",
+            "5",
+            "--out",
+            out);
+
+    // Then
+    assertThat(answer.code()).isZero();
+    assertThat(names(out)).containsExactly("model.params", "report.json");
+    JsonNode report = json(out.resolve("report.json"));
+    assertThat(report.get("method").asText()).isEqualTo("deepclean");
+    assertThat(report.get("leftOut").toString()).isEqualTo("[\"heldout-match\"]");
+    assertThat(report.get("selectedFraction").asDouble()).isBetween(0.0, 0.2);
+    for (String stage : List.of("fisher", "method", "repair", "evaluate")) {
+      assertThat(report.get("seconds").get(stage).isNumber()).isTrue();
+    }
+    for (String measured : List.of("before", "after", "control")) {
+      assertThat(report.get(measured).at("/forget/samples").asInt()).isEqualTo(20);
+      assertThat(report.get(measured).get("membershipAuc").asDouble()).isBetween(0.0, 1.0);
+    }
+    assertThat(report.get("controlMethod").asText()).isEqualTo("random-mask");
+    assertThat(report.at("/gate/verdict").asText()).isEqualTo("RELEASE");
+    assertThat(report.at("/gate/checks")).hasSize(2);
+    assertThat(report.get("trueHoldout").asBoolean()).isTrue();
+    assertThat(report.get("artifactSha256").asText())
+        .isEqualTo(Sha256.of(out.resolve("model.params")));
+  }
+
+  @Test
+  void evaluateMeasuresOnTheSamplesOfUnlearnAndComparesWithAReference() throws IOException {
+    // Given
+    Path out = directory.resolve("out");
+    Path ids = ids(0, 20);
+    run("unlearn", "--model", model, "--dataset", DATASET, "--forget", ids, "--out", out);
+    Path json = directory.resolve("e.json");
+
+    // When
+    Answer answer =
+        run(
+            "evaluate",
+            "--model",
+            out.resolve("model.params"),
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids,
+            "--reference",
+            model,
+            "--json",
+            json);
+
+    // Then
+    assertThat(answer.code()).isZero();
+    JsonNode report = json(out.resolve("report.json"));
+    JsonNode measured = json(json);
+    assertThat(measured.get("forget")).isEqualTo(report.at("/after/forget"));
+    assertThat(measured.get("retain")).isEqualTo(report.at("/after/retain"));
+    assertThat(measured.at("/reference/holdout")).isEqualTo(report.at("/before/holdout"));
+    assertThat(measured.get("trueHoldout").asBoolean()).isFalse();
+    double tow = 1;
+    for (String set : List.of("forget", "retain", "holdout")) {
+      double own = measured.get(set).get("accuracy").asDouble();
+      tow *= 1 - Math.abs(own - measured.at("/reference/" + set + "/accuracy").asDouble());
+    }
+    assertThat(measured.get("tow").asDouble()).isEqualTo(tow);
+  }
+
+  @Test
+  void aGateThatHoldsIsExitCodeOneAndStillReported() throws IOException {
+    Path policy =
+        Files.writeString(
+            directory.resolve("policy.json"), "{\"gate\": {\"maxRetainDrop\": -1.0}}");
+
+    Answer answer =
+        run(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--policy",
+            policy,
+            "--out",
+            directory.resolve("out"));
+
+    assertThat(answer).isEqualTo(new Answer(1, ""));
+    assertThat(json(directory.resolve("out").resolve("report.json")).at("/gate/verdict").asText())
+        .isEqualTo("HOLD");
+  }
+
+  @Test
+  void anAnchorGivesUnlearnBothOfItsCaches() throws IOException {
+    // Given
+    Path anchor = directory.resolve("anchor");
+    run("anchor", "--model", model, "--dataset", DATASET, "--folds", "2", "--out", anchor);
+
+    // When
+    Answer answer =
+        run(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--method",
+            "heldout-match",
+            "--fisher",
+            anchor.resolve("fisher.safetensors"),
+            "--heldout",
+            anchor.resolve("heldout.npz"),
+            "--out",
+            directory.resolve("out"));
+
+    // Then
+    assertThat(names(anchor)).containsExactly("fisher.safetensors", "heldout.npz");
+    assertThat(answer.code()).isLessThan(2);
+    assertThat(json(directory.resolve("out").resolve("report.json")).get("method").asText())
+        .isEqualTo("heldout-match");
+  }
+
+  @Test
+  void whatBelongsToAnotherModelOrDatasetIsRefused() throws IOException {
+    // Given
+    Path fisher = directory.resolve("f.safetensors");
+    run("fisher", "--model", model, "--dataset", HOLDOUT, "--out", fisher);
+
+    // When
+    Answer answer =
+        run(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--fisher",
+            fisher,
+            "--out",
+            directory.resolve("out"));
+
+    // Then
+    assertOneLine(answer, "f.safetensors", "another dataset");
+    assertThat(names(directory.resolve("out"))).isEmpty();
+  }
+
+  @Test
+  void filesThatCannotBeUsedAreOneLine() throws IOException {
+    Path text = Files.writeString(directory.resolve("text"), "neither a model nor an archive");
+    Path ids = ids(0, 20);
+    String missing = directory.resolve("missing").toString();
+
+    assertOneLine(run("fisher", "--model", missing, "--dataset", DATASET, "--out", text), missing);
+    assertOneLine(
+        run("fisher", "--model", text, "--dataset", DATASET, "--out", directory.resolve("f")),
+        text.toString());
+    assertOneLine(
+        run(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids,
+            "--heldout",
+            text,
+            "--out",
+            directory.resolve("out")),
+        text.toString());
+    assertOneLine(
+        run("evaluate", "--model", model, "--dataset", DATASET, "--forget", missing), missing);
+    assertOneLine(
+        run(
+            "evaluate",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids,
+            "--json",
+            directory),
+        directory.toString());
+    assertOneLine(
+        run("train", "--dataset", DATASET, "--recipe", "mlp", "--out", text), text.toString());
+    assertOneLine(
+        run(
+            "fisher",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--threads",
+            "0",
+            "--out",
+            directory.resolve("f")),
+        "--threads");
+  }
+}
