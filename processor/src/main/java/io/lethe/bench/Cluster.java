@@ -10,6 +10,7 @@ import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
 import io.lethe.topology.StreamSettings;
+import io.lethe.tracking.TrackingSettings;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -92,6 +93,7 @@ final class Cluster implements AutoCloseable {
             URI.create("http://127.0.0.1:1")),
         IntakeSettings.DEFAULTS,
         BatchingSettings.DEFAULTS,
+        TrackingSettings.DEFAULTS,
         kafka(),
         topics,
         signed ? attestor::attest : UnaryOperator.identity(),
