@@ -11,6 +11,7 @@ import io.lethe.events.Evaluation;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
+import io.lethe.events.JobStage;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
@@ -31,6 +32,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -46,6 +48,9 @@ import org.slf4j.LoggerFactory;
  */
 final class JobRunner {
   private static final Logger log = LoggerFactory.getLogger(JobRunner.class);
+
+  private static final Duration STORES_PATIENCE = Duration.ofMinutes(10);
+  private static final Duration STORES_RETRY = Duration.ofMillis(500);
 
   private final WorkerSettings settings;
   private final ArtifactStore artifacts;
@@ -110,7 +115,7 @@ final class JobRunner {
         artifacts.fetch(ArtifactStores.location(job.getAnchorUri()), job.getAnchorSha256());
     SampleDataset dataset = Datasets.open(job.getDatasetUri());
     Optional<SampleDataset> holdout = job.getHoldoutUri().map(Datasets::open);
-    FisherSums sums = fisher.sums(job.getModelId(), job.getAnchorId());
+    FisherSums sums = awaitSums(job, progress);
     int[] batch =
         job.getCarriedOver()
             ? present(dataset, job.getSampleIds())
@@ -139,6 +144,36 @@ final class JobRunner {
       return result(job, result, artifact);
     } finally {
       delete(output);
+    }
+  }
+
+  /**
+   * The anchor's sums. While the stores start, restore or move they cannot be had; a job that waits
+   * for them has not failed.
+   *
+   * @throws FisherUnavailableException when they cannot be had for a long time
+   */
+  private FisherSums awaitSums(UnlearningJob job, Progress progress) {
+    long deadline = System.nanoTime() + STORES_PATIENCE.toNanos();
+    while (true) {
+      try {
+        return fisher.sums(job.getModelId(), job.getAnchorId());
+      } catch (FisherUnavailableException e) {
+        if (System.nanoTime() > deadline) {
+          throw e;
+        }
+        progress.at(JobStage.LOAD, 0, 1); // throws when the worker stops
+        pause();
+      }
+    }
+  }
+
+  private static void pause() {
+    try {
+      Thread.sleep(STORES_RETRY.toMillis());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancellationException("interrupted while waiting for the stores");
     }
   }
 

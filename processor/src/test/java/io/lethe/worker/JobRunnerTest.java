@@ -14,7 +14,9 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
+import io.lethe.fisher.FisherSource;
 import io.lethe.fisher.FisherSums;
+import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.FisherComputer;
@@ -27,6 +29,7 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -53,12 +56,19 @@ class JobRunnerTest {
               .sum(dataset, IntStream.range(0, dataset.size()).toArray(), Progress.NONE);
       sums = new FisherSums(all, all.zero());
     }
-    String artifacts = directory.resolve("artifacts").toString();
-    anchor = ArtifactStores.open(ArtifactStores.location(artifacts)).put(file);
+    anchor = ArtifactStores.open(ArtifactStores.location(artifacts())).put(file);
+    runner = runner((modelId, anchorId) -> sums);
+  }
+
+  private String artifacts() {
+    return directory.resolve("artifacts").toString();
+  }
+
+  private JobRunner runner(FisherSource fisher) {
     WorkerSettings settings =
         new WorkerSettings(
-            "w", "g", artifacts, directory, Duration.ofSeconds(30), URI.create("http://unused"));
-    runner = new JobRunner(settings, (modelId, anchorId) -> sums, Clock.fixed(NOW, ZoneOffset.UTC));
+            "w", "g", artifacts(), directory, Duration.ofSeconds(30), URI.create("http://unused"));
+    return new JobRunner(settings, fisher, Clock.fixed(NOW, ZoneOffset.UTC));
   }
 
   /** A gate that nothing passes. */
@@ -112,6 +122,27 @@ class JobRunnerTest {
     assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
     assertThat(result.outcome().getChecks()).anyMatch(check -> !check.getPassed());
     assertThat(result.update().orElseThrow().sums().samples()).isEqualTo(4);
+  }
+
+  @Test
+  void aJobWaitsWhileTheStoresAreNotOpen() {
+    // Given
+    AtomicInteger asked = new AtomicInteger();
+    FisherSource starting =
+        (modelId, anchorId) -> {
+          if (asked.incrementAndGet() < 3) {
+            throw new FisherUnavailableException("the stores are not open", null);
+          }
+          return sums;
+        };
+
+    // When
+    JobResult result =
+        runner(starting).run(job(firstSamples(4)).setGateOverridden(true).build(), Progress.NONE);
+
+    // Then
+    assertThat(asked).hasValue(3);
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
   }
 
   @Test
