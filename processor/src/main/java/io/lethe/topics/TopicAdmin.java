@@ -1,5 +1,6 @@
 package io.lethe.topics;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -12,9 +13,13 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** Creates the topics that are missing and checks those that are there. */
 public final class TopicAdmin {
+  private static final Duration PROPAGATION = Duration.ofSeconds(30);
+  private static final Duration PAUSE = Duration.ofMillis(100);
+
   private final KafkaSettings settings;
 
   public TopicAdmin(KafkaSettings settings) {
@@ -44,7 +49,7 @@ public final class TopicAdmin {
       for (var created : admin.createTopics(missing).values().values()) {
         awaitCreation(created);
       }
-      Map<String, TopicDescription> described = admin.describeTopics(names).allTopicNames().get();
+      Map<String, TopicDescription> described = describe(admin, names);
       Map<String, Integer> counts = new HashMap<>();
       described.forEach((name, topic) -> counts.put(name, topic.partitions().size()));
       checkCopartitioned(topics, counts);
@@ -54,6 +59,23 @@ public final class TopicAdmin {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new TopicException("interrupted while preparing the topics", e);
+    }
+  }
+
+  /** A broker may answer before it has heard of a topic that was just created. */
+  private static Map<String, TopicDescription> describe(Admin admin, List<String> names)
+      throws ExecutionException, InterruptedException {
+    long deadline = System.nanoTime() + PROPAGATION.toNanos();
+    while (true) {
+      try {
+        return admin.describeTopics(names).allTopicNames().get();
+      } catch (ExecutionException e) {
+        if (!(e.getCause() instanceof UnknownTopicOrPartitionException)
+            || System.nanoTime() > deadline) {
+          throw e;
+        }
+        Thread.sleep(PAUSE.toMillis());
+      }
     }
   }
 
