@@ -6,6 +6,8 @@ import io.lethe.offline.ModelFile;
 import io.lethe.offline.SampleList;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Option;
 
 /** A model, its data, and what it must forget. */
@@ -29,7 +31,6 @@ final class ForgetOptions {
   @Option(
       names = "--forget",
       paramLabel = "IDS.txt",
-      required = true,
       description = "Ids of the samples to forget, one on a line.")
   private Path forget;
 
@@ -47,12 +48,45 @@ final class ForgetOptions {
       SampleDataset dataset,
       Optional<SampleDataset> holdout,
       int[] forget,
+      Set<Integer> classes,
       long seed) {}
 
+  /**
+   * @throws UnusableException when no samples are named
+   */
   Input open() {
+    if (forget == null) {
+      throw new UnusableException("--forget: which samples?");
+    }
     ModelFile file = ModelFile.of(model);
     SampleDataset data = Datasets.open(dataset);
     Optional<SampleDataset> unseen = Optional.ofNullable(holdout).map(Datasets::open);
-    return new Input(file, data, unseen, SampleList.positions(forget, data), seed);
+    return new Input(file, data, unseen, SampleList.positions(forget, data), Set.of(), seed);
+  }
+
+  /**
+   * Whole classes: every sample of them that the dataset still has, perhaps none.
+   *
+   * @throws UnusableException when samples are named too, or a class does not exist
+   */
+  Input open(Set<Integer> classes) {
+    if (classes.isEmpty()) {
+      return open();
+    }
+    if (forget != null) {
+      throw new UnusableException("--classes: forgets whole classes, --forget single samples");
+    }
+    ModelFile file = ModelFile.of(model);
+    SampleDataset data = Datasets.open(dataset);
+    if (classes.stream().anyMatch(label -> label < 0 || label >= data.classes())) {
+      throw new UnusableException(
+          "--classes: the dataset's classes are 0 to %d".formatted(data.classes() - 1));
+    }
+    int[] positions =
+        IntStream.range(0, data.size())
+            .filter(index -> classes.contains(data.label(index)))
+            .toArray();
+    Optional<SampleDataset> unseen = Optional.ofNullable(holdout).map(Datasets::open);
+    return new Input(file, data, unseen, positions, classes, seed);
   }
 }

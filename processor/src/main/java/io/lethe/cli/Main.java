@@ -1,5 +1,7 @@
 package io.lethe.cli;
 
+import static picocli.CommandLine.Model.UsageMessageSpec.SECTION_KEY_FOOTER;
+
 import io.lethe.artifact.ArtifactException;
 import io.lethe.attestation.AttestationException;
 import io.lethe.dataset.DatasetException;
@@ -71,8 +73,12 @@ public final class Main {
   }
 
   static CommandLine commandLine() {
-    return new CommandLine(new Main())
-        .setParameterExceptionHandler(Main::unusableArguments)
+    CommandLine main = new CommandLine(new Main());
+    main.getSubcommands()
+        .get("unlearn")
+        .getHelpSectionMap()
+        .put(SECTION_KEY_FOOTER, UnlearnCommand::methodsHelp);
+    return main.setParameterExceptionHandler(Main::unusableArguments)
         .setExecutionExceptionHandler(errors())
         .setCaseInsensitiveEnumValuesAllowed(true);
   }

@@ -3,6 +3,7 @@ package io.lethe.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.json.JsonFormException;
 import io.lethe.json.JsonRecords;
@@ -22,12 +23,27 @@ final class PolicyFile {
     }
     try {
       JsonNode given = new ObjectMapper().readTree(file.toFile());
+      asText(given);
       return JsonRecords.fromJson(
           merge(JsonRecords.toJson(defaults), given), UnlearningPolicy.class);
     } catch (JsonFormException e) {
       throw new UnusableException("%s: not a policy: %s".formatted(file, e.getMessage()), e);
     } catch (IOException e) {
       throw new UnusableException(file + ": not readable as JSON", e);
+    }
+  }
+
+  /** A policy holds hyperparameters as JSON text; a file may write them as plain objects. */
+  private static void asText(JsonNode policy) {
+    if (policy.get("methodParameters") instanceof ObjectNode methods) {
+      methods
+          .properties()
+          .forEach(
+              method -> {
+                if (method.getValue().isObject()) {
+                  method.setValue(TextNode.valueOf(method.getValue().toString()));
+                }
+              });
     }
   }
 

@@ -8,21 +8,29 @@ import io.lethe.fisher.FisherDiagonal;
 import io.lethe.offline.Aside;
 import io.lethe.offline.FisherFile;
 import io.lethe.offline.HeldOutFile;
+import io.lethe.offline.Recipe;
 import io.lethe.offline.ShownProgress;
 import io.lethe.offline.UnlearnReport;
 import io.lethe.terminal.Terminal;
-import io.lethe.unlearning.DeepClean;
 import io.lethe.unlearning.HeldOutTargets;
-import io.lethe.unlearning.HeldoutMatch;
+import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Retraining;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
 import io.lethe.unlearning.UnlearningResult;
+import io.lethe.unlearning.method.DeepClean;
+import io.lethe.unlearning.method.HeldoutMatch;
+import io.lethe.unlearning.method.Retrain;
+import io.lethe.unlearning.method.Unsir;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -34,6 +42,7 @@ import picocli.CommandLine.Option;
       "Makes a model forget samples, as a worker would, without Kafka.",
       "Writes the new model and DIR/report.json. Exit code 1: the gate held it."
     },
+    footerHeading = "%nMethods:%n",
     mixinStandardHelpOptions = true)
 final class UnlearnCommand implements Callable<Integer> {
   private static final String REPORT = "report.json";
@@ -45,13 +54,32 @@ final class UnlearnCommand implements Callable<Integer> {
       paramLabel = "M",
       description =
           "Method to try; repeat it for a ladder (default: heldout-match where --heldout is given,"
-              + " then deepclean).")
+              + " then deepclean; with --classes: unsir).")
   private List<String> methods;
+
+  @Option(
+      names = "--classes",
+      paramLabel = "C",
+      split = ",",
+      description =
+          "Classes to forget whole, in place of --forget; their samples may be gone, and are not"
+              + " read by unsir.")
+  private Set<Integer> classes = Set.of();
+
+  @Option(
+      names = "--recipe",
+      paramLabel = "FILE",
+      description =
+          "How the model was trained, for retrain (default: recipe.json beside it, if it is"
+              + " there).")
+  private Path recipe;
 
   @Option(
       names = "--policy",
       paramLabel = "JSON",
-      description = "Hyperparameters and gate, where they differ; see UnlearningPolicy.")
+      description =
+          "Hyperparameters and gate, where they differ, e.g."
+              + " {\"methodParameters\": {\"ssd\": {\"share\": 0.1}}}; see UnlearningPolicy.")
   private Path policy;
 
   @Option(
@@ -73,10 +101,12 @@ final class UnlearnCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    ForgetOptions.Input input = forget.open();
+    ForgetOptions.Input input = forget.open(classes);
     Optional<HeldOutTargets> targets =
         Optional.ofNullable(heldOut).map(file -> HeldOutFile.read(file, input.dataset()));
     UnlearningPolicy chosen = policy(input);
+    Optional<Retraining> retraining =
+        chosen.getLadder().contains(Retrain.NAME) ? retraining(input) : Optional.empty();
     compute.apply();
     Terminal terminal = Terminal.standard();
     Progress progress = ShownProgress.ofJob(terminal);
@@ -98,6 +128,8 @@ final class UnlearnCommand implements Callable<Integer> {
                       anchor.sums(),
                       anchor.sums().zero(),
                       targets,
+                      input.classes(),
+                      retraining,
                       chosen,
                       input.seed(),
                       file),
@@ -120,11 +152,37 @@ final class UnlearnCommand implements Callable<Integer> {
     }
   }
 
+  private Optional<Retraining> retraining(ForgetOptions.Input input) {
+    Path beside = input.model().path().resolveSibling("recipe.json");
+    if (recipe == null && !Files.isReadable(beside)) {
+      return Optional.empty();
+    }
+    Recipe how = Recipe.read(recipe == null ? beside : recipe, input.dataset());
+    return Optional.of(
+        new Retraining(() -> how.init().create(how.training().seed()), how.training()));
+  }
+
+  /** The end of the help: every method that a ladder may name, with its hyperparameters. */
+  static String methodsHelp(CommandLine.Help help) {
+    StringBuilder text = new StringBuilder();
+    for (MethodCatalogue.Entry method : MethodCatalogue.installed().entries()) {
+      text.append(help.colorScheme().text("  @|bold %s|@: ".formatted(method.name())).toString());
+      text.append(method.summary()).append(System.lineSeparator());
+      if (!method.defaults().equals("{}")) {
+        text.append("      ").append(method.defaults()).append(System.lineSeparator());
+      }
+    }
+    return text.toString();
+  }
+
   private UnlearningPolicy policy(ForgetOptions.Input input) {
     UnlearningPolicy defaults =
         UnlearningPolicy.newBuilder(
                 DemoPolicy.policy((double) input.forget().length / input.dataset().size()))
-            .setLadder(List.of(HeldoutMatch.NAME, DeepClean.NAME))
+            .setLadder(
+                input.classes().isEmpty()
+                    ? List.of(HeldoutMatch.NAME, DeepClean.NAME)
+                    : List.of(Unsir.NAME))
             .build();
     UnlearningPolicy given = PolicyFile.readOrDefaults(policy, defaults);
     return methods == null ? given : UnlearningPolicy.newBuilder(given).setLadder(methods).build();

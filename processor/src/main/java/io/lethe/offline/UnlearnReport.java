@@ -9,6 +9,7 @@ import io.lethe.events.Verdict;
 import io.lethe.json.JsonRecords;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningResult;
 import java.util.Locale;
 
@@ -59,7 +60,29 @@ public record UnlearnReport(
     ArrayNode checks = gate.putArray("checks");
     result.checks().forEach(check -> checks.add(JsonRecords.toJson(check)));
     ArrayNode leftOut = json.putArray("leftOut");
-    result.leftOut().forEach(leftOut::add);
+    result.leftOut().forEach(left -> leftOut.add(left.method()));
+    ObjectNode needs = json.putObject("needs");
+    result.leftOut().forEach(left -> needs.put(left.method(), left.needs()));
+    ArrayNode trials = json.putArray("trials");
+    result
+        .trials()
+        .forEach(
+            trial ->
+                trials
+                    .addObject()
+                    .put("share", trial.share())
+                    .put("forgetGap", trial.forgetGap())
+                    .put("retainDrop", trial.retainDrop())
+                    .put("kept", trial.kept())
+                    .put("chosen", trial.chosen()));
+    result
+        .forgottenClasses()
+        .ifPresent(
+            classes ->
+                json.putObject("forgottenClasses")
+                    .put("samples", classes.samples())
+                    .put("accuracyBefore", classes.before())
+                    .put("accuracyAfter", classes.after()));
     json.put("trueHoldout", result.trueHoldout());
     json.put("forgetSamples", forgetSamples);
     json.put("seed", seed);
@@ -84,7 +107,32 @@ public record UnlearnReport(
     result
         .leftOut()
         .forEach(
-            method -> terminal.line("  " + method + " was left out: it needs what was not given."));
+            left ->
+                terminal.line(
+                    "  %s was left out: it needs %s".formatted(left.method(), left.needs())));
+    result
+        .forgottenClasses()
+        .ifPresent(
+            classes ->
+                terminal.line(
+                    String.format(
+                        Locale.ROOT,
+                        "  forgotten classes, %d holdout samples: accuracy %.1f %% before, %.1f %%"
+                            + " after",
+                        classes.samples(),
+                        100 * classes.before(),
+                        100 * classes.after())));
+    for (UnlearningMethod.Trial trial : result.trials()) {
+      terminal.line(
+          String.format(
+              Locale.ROOT,
+              "  tried %.2f %% of the weights: forget gap %+.3f, retain drop %.4f%s%s",
+              100 * trial.share(),
+              trial.forgetGap(),
+              trial.retainDrop(),
+              trial.kept() ? "" : ", too much",
+              trial.chosen() ? ", chosen" : ""));
+    }
     for (GateCheck check : result.checks()) {
       terminal.line(
           String.format(

@@ -122,7 +122,7 @@ public final class CrossFit {
   }
 
   /** Logits of samples in eval mode, (samples, classes), row-major. */
-  static float[] logits(LoadedModel model, SampleDataset dataset, int[] samples) {
+  public static float[] logits(LoadedModel model, SampleDataset dataset, int[] samples) {
     float[] all = new float[samples.length * dataset.classes()];
     try (GradientMode off = GradientMode.off()) {
       for (int from = 0; from < samples.length; from += BATCH) {

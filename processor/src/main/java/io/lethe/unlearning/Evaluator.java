@@ -53,7 +53,8 @@ public final class Evaluator {
    */
   @SuppressWarnings("ArrayRecordComponent") // passed on within a measurement
   public record Scores(double[] losses, int correct) {
-    SetMetrics metrics() {
+    /** Accuracy, mean loss and number of samples. */
+    public SetMetrics metrics() {
       int n = losses.length;
       return new SetMetrics(
           n == 0 ? 0 : (double) correct / n, Arrays.stream(losses).average().orElse(0), n);

@@ -3,6 +3,7 @@ package io.lethe.unlearning;
 import io.lethe.dataset.SampleDataset;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.IntPredicate;
 
 /**
@@ -13,7 +14,11 @@ public final class JobSamples {
   /** Samples per set that are measured at most, but for the forget set, which is measured whole. */
   static final int EVALUATION_SAMPLES = 2_000;
 
+  /** Holdout samples that evaluation leaves over are too few to calibrate on below this. */
+  private static final int LEAST_UNSEEN = 200;
+
   private final int[] repairPool;
+  private final SampleSet unseen;
   private final Evaluator evaluator;
 
   /**
@@ -25,11 +30,24 @@ public final class JobSamples {
    */
   public JobSamples(
       SampleDataset dataset, Optional<SampleDataset> holdout, int[] forget, long seed) {
-    int[] retained = Sampling.complement(dataset.size(), forget);
+    this(dataset, holdout, forget, Set.of(), seed);
+  }
+
+  /**
+   * @param forgetClasses whole classes that are to be forgotten: none of their samples is retained
+   *     or measured as holdout
+   */
+  JobSamples(
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] forget,
+      Set<Integer> forgetClasses,
+      long seed) {
+    int[] retained = kept(dataset, forgetClasses, Sampling.complement(dataset.size(), forget));
     int[] holdoutPool;
     if (holdout.isPresent()) {
       repairPool = retained;
-      holdoutPool = Sampling.complement(holdout.get().size());
+      holdoutPool = kept(holdout.get(), forgetClasses, Sampling.complement(holdout.get().size()));
     } else {
       repairPool = filter(retained, index -> !Sampling.isStandInHoldout(index, seed));
       holdoutPool = filter(retained, index -> Sampling.isStandInHoldout(index, seed));
@@ -38,13 +56,18 @@ public final class JobSamples {
       throw new UnlearningException(
           "%d retained samples are too few to repair and measure on".formatted(retained.length));
     }
+    int[] measured =
+        Sampling.choose(holdoutPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.HOLDOUT));
+    int[] others = rest(holdoutPool, measured);
+    unseen =
+        new SampleSet(holdout.orElse(dataset), others.length < LEAST_UNSEEN ? holdoutPool : others);
     evaluator =
         new Evaluator(
             dataset,
             forget,
             Sampling.choose(repairPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.RETAIN)),
             holdout.orElse(dataset),
-            Sampling.choose(holdoutPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.HOLDOUT)));
+            measured);
   }
 
   /** Retained samples that a repair may train on. */
@@ -52,9 +75,29 @@ public final class JobSamples {
     return repairPool.clone();
   }
 
+  /**
+   * Holdout samples on which a method may measure itself. Others than those that the release is
+   * measured on, where the holdout set is large enough for both.
+   */
+  SampleSet unseen() {
+    return unseen;
+  }
+
   /** Measures a model on these samples. */
   public Evaluator evaluator() {
     return evaluator;
+  }
+
+  private static int[] kept(SampleDataset dataset, Set<Integer> forgetClasses, int[] pool) {
+    return forgetClasses.isEmpty()
+        ? pool
+        : filter(pool, index -> !forgetClasses.contains(dataset.label(index)));
+  }
+
+  private static int[] rest(int[] pool, int[] chosen) {
+    int[] sorted = chosen.clone();
+    Arrays.sort(sorted);
+    return filter(pool, index -> Arrays.binarySearch(sorted, index) < 0);
   }
 
   private static int[] filter(int[] pool, IntPredicate wanted) {

@@ -6,18 +6,38 @@ import java.util.Random;
 import java.util.stream.IntStream;
 
 /** Seeded choices of samples. Each purpose has a stream of its own, so that none moves another. */
-final class Sampling {
-  static final long RETAIN = 1;
-  static final long HOLDOUT = 2;
-  static final long RESERVOIR = 3;
-  static final long REPAIR = 4;
-  static final long MASK = 5;
-  static final long FORGET = 6;
+public final class Sampling {
+  /** Retained samples that are measured. */
+  public static final long RETAIN = 1;
+
+  /** Holdout samples that are measured. */
+  public static final long HOLDOUT = 2;
+
+  /** Retained samples that a repair trains on. */
+  public static final long RESERVOIR = 3;
+
+  /** Their order. */
+  public static final long REPAIR = 4;
+
+  /** Weights of a random mask. */
+  public static final long MASK = 5;
+
+  /** Order of the forget samples. */
+  public static final long FORGET = 6;
+
+  /** Samples that a method measures itself on while it runs. */
+  public static final long CALIBRATION = 7;
+
+  /** Retained samples that a control takes for its forget set. */
+  public static final long DECOY = 8;
+
+  /** Weights and noise that a method draws. */
+  public static final long INIT = 9;
 
   private Sampling() {}
 
   /** SplitMix64's finaliser over a seed and a stream. */
-  static long mix(long seed, long stream) {
+  public static long mix(long seed, long stream) {
     long z = seed * 0x9E3779B97F4A7C15L + stream * 0xD1B54A32D192ED03L;
     z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
     z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
@@ -25,7 +45,7 @@ final class Sampling {
   }
 
   /** At most {@code count} of the pool, each equally likely, in the pool's order. */
-  static int[] choose(int[] pool, int count, long seed) {
+  public static int[] choose(int[] pool, int count, long seed) {
     if (pool.length <= count) {
       return pool.clone();
     }
@@ -40,7 +60,7 @@ final class Sampling {
   }
 
   /** A shuffled copy. */
-  static int[] shuffle(int[] pool, long seed) {
+  public static int[] shuffle(int[] pool, long seed) {
     int[] shuffled = pool.clone();
     Random random = new Random(seed);
     for (int i = shuffled.length - 1; i > 0; i--) {
@@ -50,12 +70,12 @@ final class Sampling {
   }
 
   /** Whether a sample serves as holdout where none is given: a tenth, whatever was erased. */
-  static boolean isStandInHoldout(int index, long seed) {
+  public static boolean isStandInHoldout(int index, long seed) {
     return Long.remainderUnsigned(mix(mix(seed, HOLDOUT), index), 10) == 0;
   }
 
   /** 0 to {@code size - 1} without the given positions. */
-  static int[] complement(int size, int[]... without) {
+  public static int[] complement(int size, int[]... without) {
     BitSet excluded = new BitSet(size);
     for (int[] some : without) {
       for (int index : some) {

@@ -28,7 +28,8 @@ public record TrainingRecipe(
     /** The peak throughout. */
     CONSTANT;
 
-    double rate(double peak, long step, long steps) {
+    /** Rate of a step, counted from 0, of a run of {@code steps}. */
+    public double rate(double peak, long step, long steps) {
       double t = (step + 0.5) / steps;
       return switch (this) {
         case ONE_CYCLE ->

@@ -1,5 +1,6 @@
 package io.lethe.unlearning;
 
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.lethe.dataset.SampleDataset;
@@ -15,8 +16,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import java.util.function.Supplier;
+import java.util.Optional;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -26,12 +27,7 @@ import java.util.stream.IntStream;
  * job may be run again and gives the same bytes. Stateless and thread-safe.
  */
 public final class UnlearningPipeline {
-  private static final Map<String, Supplier<UnlearningMethod>> METHODS =
-      Map.of(
-          DeepClean.NAME,
-          DeepClean::new,
-          HeldoutMatch.NAME,
-          () -> new HeldoutMatch(HeldoutMatchParameters.DEFAULT));
+  private final MethodCatalogue methods = MethodCatalogue.installed();
 
   /**
    * An anchor's Fisher sums.
@@ -66,28 +62,26 @@ public final class UnlearningPipeline {
    */
   public UnlearningResult unlearn(UnlearningRequest request, Progress progress) {
     check(request);
+    List<UnlearningMethod> ladder =
+        request.policy().getLadder().stream()
+            .map(name -> methods.create(name, request.policy()))
+            .toList();
     progress.at(JobStage.LOAD, 0, 1);
     try (LoadedModel model = LoadedModel.load(request.anchor(), request.format());
         NDManager job = model.manager().newSubManager()) {
-      return new Run(request, progress, model, job).run();
+      return new Run(request, progress, model, job).run(ladder);
     }
   }
 
   private static void check(UnlearningRequest request) {
-    for (String name : request.policy().getLadder()) {
-      if (!METHODS.containsKey(name)) {
-        throw new UnlearningException(
-            "unknown unlearning method %s; known are %s"
-                .formatted(name, METHODS.keySet().stream().sorted().toList()));
-      }
-    }
     if (request.policy().getLadder().isEmpty()) {
       throw new UnlearningException("the policy's ladder names no method");
     }
     int size = request.dataset().size();
     int[] all =
         IntStream.concat(Arrays.stream(request.batch()), Arrays.stream(request.erased())).toArray();
-    if (request.batch().length == 0 || all.length >= size) {
+    boolean nothing = request.batch().length == 0 && request.forgetClasses().isEmpty();
+    if (nothing || all.length >= size) {
       throw new UnlearningException(
           "a batch of %d of a dataset of %d, of which %d are erased"
               .formatted(request.batch().length, size, request.erased().length));
@@ -115,10 +109,11 @@ public final class UnlearningPipeline {
     private final Progress progress;
     private final LoadedModel model;
     private final NDManager job;
-    private final NDList anchorWeights;
+    private final State anchor;
     private final Stopwatch watch = new Stopwatch();
     private final int[] forget;
     private final int[] repairPool;
+    private final SampleSet unseen;
     private final Evaluator evaluator;
     private double methodSeconds;
     private double repairSeconds;
@@ -129,18 +124,24 @@ public final class UnlearningPipeline {
       this.progress = progress;
       this.model = model;
       this.job = job;
-      anchorWeights = model.copyWeights(job);
+      anchor = State.of(model, job);
       forget =
           IntStream.concat(Arrays.stream(request.batch()), Arrays.stream(request.erased()))
               .sorted()
               .toArray();
       JobSamples samples =
-          new JobSamples(request.dataset(), request.holdout(), forget, request.seed());
+          new JobSamples(
+              request.dataset(),
+              request.holdout(),
+              forget,
+              request.forgetClasses(),
+              request.seed());
+      unseen = samples.unseen();
       repairPool = samples.repairPool();
       evaluator = samples.evaluator();
     }
 
-    UnlearningResult run() {
+    UnlearningResult run(List<UnlearningMethod> named) {
       watch.lap();
       FisherDiagonal batchFisher =
           new FisherComputer(model).sum(request.dataset(), request.batch(), progress);
@@ -149,28 +150,33 @@ public final class UnlearningPipeline {
               model,
               request.dataset(),
               forget,
+              request.forgetClasses(),
               repairPool,
+              Optional.of(unseen),
               request.retainSums().minus(batchFisher),
               request.erasedSums().plus(batchFisher),
               request.targets(),
+              request.retraining(),
               request.policy(),
               request.seed(),
               progress);
       double fisherSeconds = watch.lap();
       Evaluation before = measure();
-      List<String> leftOut = new ArrayList<>();
+      Optional<Double> classesBefore = forgottenClassAccuracy();
+      List<UnlearningResult.LeftOut> leftOut = new ArrayList<>();
       List<UnlearningMethod> ladder = new ArrayList<>();
-      for (String name : request.policy().getLadder()) {
-        UnlearningMethod rung = METHODS.get(name).get();
-        if (rung.canApply(task)) {
-          ladder.add(rung);
-        } else {
-          leftOut.add(name);
-        }
+      for (UnlearningMethod rung : named) {
+        rung.missing(task)
+            .ifPresentOrElse(
+                needs -> leftOut.add(new UnlearningResult.LeftOut(rung.name(), needs)),
+                () -> ladder.add(rung));
       }
       if (ladder.isEmpty()) {
         throw new UnlearningException(
-            "no method of the ladder %s has what it needs".formatted(leftOut));
+            "no method of the ladder has what it needs: "
+                + leftOut.stream()
+                    .map(left -> left.method() + " needs " + left.needs())
+                    .collect(Collectors.joining("; ")));
       }
       UnlearningMethod method = null;
       UnlearningMethod.Applied applied = null;
@@ -178,7 +184,7 @@ public final class UnlearningPipeline {
       List<GateCheck> checks = List.of();
       for (UnlearningMethod rung : ladder) {
         method = rung;
-        model.assignWeights(anchorWeights);
+        anchor.restore(model);
         applied = method.apply(task);
         methodSeconds += applied.methodSeconds();
         repairSeconds += applied.repairSeconds();
@@ -188,15 +194,16 @@ public final class UnlearningPipeline {
           break;
         }
       }
-      NDList released = model.copyWeights(job);
+      Optional<Double> classesAfter = forgottenClassAccuracy();
+      State released = State.of(model, job);
       watch.lap();
-      model.assignWeights(anchorWeights);
+      anchor.restore(model);
       UnlearningMethod control = method.control(applied);
       control.apply(task);
       Evaluation controlled = evaluator.evaluate(model, progress);
       evaluateSeconds += watch.lap();
       progress.at(JobStage.STORE, 0, 1);
-      model.assignWeights(released);
+      released.restore(model);
       model.write(request.output());
       return new UnlearningResult(
           batchFisher,
@@ -207,10 +214,37 @@ public final class UnlearningPipeline {
           controlled,
           control.name(),
           List.copyOf(leftOut),
+          applied.trials(),
+          classesBefore.map(
+              share ->
+                  new UnlearningResult.ForgottenClasses(
+                      forgottenClassSamples().length, share, classesAfter.orElseThrow())),
           checks,
           Gate.passed(checks) ? Verdict.RELEASE : Verdict.HOLD,
           request.holdout().isPresent(),
           new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
+    }
+
+    /** Holdout samples of the classes to forget; empty where there is no holdout set. */
+    private int[] forgottenClassSamples() {
+      return request
+          .holdout()
+          .map(
+              holdout ->
+                  IntStream.range(0, holdout.size())
+                      .filter(index -> request.forgetClasses().contains(holdout.label(index)))
+                      .toArray())
+          .orElse(new int[0]);
+    }
+
+    private Optional<Double> forgottenClassAccuracy() {
+      int[] samples = forgottenClassSamples();
+      return samples.length == 0
+          ? Optional.empty()
+          : Optional.of(
+              Evaluator.score(model, request.holdout().orElseThrow(), samples)
+                  .metrics()
+                  .getAccuracy());
     }
 
     private Evaluation measure() {
@@ -218,6 +252,26 @@ public final class UnlearningPipeline {
       Evaluation evaluation = evaluator.evaluate(model, progress);
       evaluateSeconds += watch.lap();
       return evaluation;
+    }
+  }
+
+  /** A copy of a model's weights and running statistics. */
+  private record State(NDList weights, NDList buffers) {
+    static State of(LoadedModel model, NDManager owner) {
+      NDList buffers = new NDList();
+      for (LoadedModel.Weight buffer : model.buffers()) {
+        NDArray copy = buffer.array().duplicate();
+        copy.attach(owner);
+        buffers.add(copy);
+      }
+      return new State(model.copyWeights(owner), buffers);
+    }
+
+    void restore(LoadedModel model) {
+      model.assignWeights(weights);
+      for (int i = 0; i < buffers.size(); i++) {
+        buffers.get(i).copyTo(model.buffers().get(i).array());
+      }
     }
   }
 

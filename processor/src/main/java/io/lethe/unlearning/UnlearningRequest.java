@@ -6,6 +6,7 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * One unlearning job. Arrays are positions in {@code dataset}, distinct.
@@ -21,6 +22,9 @@ import java.util.Optional;
  * @param erasedSums Fisher sums at the anchor over {@code erased}
  * @param targets held-out targets of the batch and of what was erased; without them the methods
  *     that need them are left out of the ladder
+ * @param forgetClasses whole classes to forget; {@code batch} then holds their samples, and may be
+ *     empty where those are gone
+ * @param retraining how the anchor was trained, for the methods that train from nothing
  * @param policy ladder, hyperparameters and gate
  * @param seed of everything random
  * @param output the new model's file, in the anchor's format
@@ -36,9 +40,46 @@ public record UnlearningRequest(
     FisherDiagonal retainSums,
     FisherDiagonal erasedSums,
     Optional<HeldOutTargets> targets,
+    Set<Integer> forgetClasses,
+    Optional<Retraining> retraining,
     UnlearningPolicy policy,
     long seed,
     Path output) {
+  public UnlearningRequest {
+    forgetClasses = Set.copyOf(forgetClasses);
+  }
+
+  /** Single samples, without a recipe. */
+  public UnlearningRequest(
+      Path anchor,
+      ModelFormat format,
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] batch,
+      int[] erased,
+      FisherDiagonal retainSums,
+      FisherDiagonal erasedSums,
+      Optional<HeldOutTargets> targets,
+      UnlearningPolicy policy,
+      long seed,
+      Path output) {
+    this(
+        anchor,
+        format,
+        dataset,
+        holdout,
+        batch,
+        erased,
+        retainSums,
+        erasedSums,
+        targets,
+        Set.of(),
+        Optional.empty(),
+        policy,
+        seed,
+        output);
+  }
+
   /** Without held-out targets. */
   public UnlearningRequest(
       Path anchor,

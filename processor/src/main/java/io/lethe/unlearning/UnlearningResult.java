@@ -6,6 +6,7 @@ import io.lethe.events.StageSeconds;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What an unlearning job found. All evaluations are on the same samples.
@@ -18,6 +19,9 @@ import java.util.List;
  * @param control the same budget spent without knowing what to forget
  * @param controlMethod how: {@code random-mask} for methods that select weights
  * @param leftOut methods of the ladder that were not tried, as what they need was not given
+ * @param trials thresholds that the method's search tried; empty where it searched none
+ * @param forgottenClasses accuracy on holdout samples of the classes that were to be forgotten, in
+ *     which the evaluations' holdout set has no part; empty without such classes or samples
  * @param checks what the verdict rests on
  * @param verdict RELEASE, or HOLD where every method of the ladder failed its gate
  * @param trueHoldout whether the model never saw the holdout samples
@@ -31,8 +35,27 @@ public record UnlearningResult(
     Evaluation after,
     Evaluation control,
     String controlMethod,
-    List<String> leftOut,
+    List<LeftOut> leftOut,
+    List<UnlearningMethod.Trial> trials,
+    Optional<ForgottenClasses> forgottenClasses,
     List<GateCheck> checks,
     Verdict verdict,
     boolean trueHoldout,
-    StageSeconds seconds) {}
+    StageSeconds seconds) {
+  /**
+   * A method that was not tried.
+   *
+   * @param method its name
+   * @param needs what it needs and was not given, in a few words
+   */
+  public record LeftOut(String method, String needs) {}
+
+  /**
+   * What the model says of classes that it must have forgotten, on samples that it never saw.
+   *
+   * @param samples number of them
+   * @param before share that the anchor classifies as labelled
+   * @param after share that the new model does
+   */
+  public record ForgottenClasses(int samples, double before, double after) {}
+}

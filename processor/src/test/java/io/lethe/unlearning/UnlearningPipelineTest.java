@@ -15,6 +15,7 @@ import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.method.DeepClean;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,4 +1,4 @@
-package io.lethe.unlearning;
+package io.lethe.unlearning.method;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -11,6 +11,13 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Trainer;
+import io.lethe.unlearning.TrainingRecipe;
+import io.lethe.unlearning.UnlearningException;
+import io.lethe.unlearning.UnlearningMethod;
+import io.lethe.unlearning.UnlearningTask;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -124,7 +131,7 @@ class DeepCleanTest {
     try (LoadedModel model = trained()) {
       assertThatThrownBy(() -> new DeepClean().apply(task(model, quantile(0.1).setGamma(2.0))))
           .isInstanceOf(UnlearningException.class)
-          .hasMessage("deepclean takes either gamma or quantile");
+          .hasMessage("deepclean takes either gamma, quantile or a search");
       assertThatThrownBy(() -> new DeepClean().apply(task(model, quantile(1.5))))
           .isInstanceOf(UnlearningException.class)
           .hasMessageContaining("a quantile between 0 and 1");

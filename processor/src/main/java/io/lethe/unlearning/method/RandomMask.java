@@ -1,6 +1,9 @@
-package io.lethe.unlearning;
+package io.lethe.unlearning.method;
 
 import io.lethe.events.JobStage;
+import io.lethe.unlearning.Sampling;
+import io.lethe.unlearning.UnlearningMethod;
+import io.lethe.unlearning.UnlearningTask;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -50,7 +53,7 @@ public final class RandomMask implements UnlearningMethod {
   }
 
   /** Selection sampling (Knuth, TAOCP 2, 3.4.2, algorithm S). */
-  private static BitSet choose(int size, int count, Random random) {
+  static BitSet choose(int size, int count, Random random) {
     BitSet chosen = new BitSet(size);
     int left = count;
     for (int i = 0; i < size && left > 0; i++) {

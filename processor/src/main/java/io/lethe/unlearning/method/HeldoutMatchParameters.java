@@ -1,4 +1,4 @@
-package io.lethe.unlearning;
+package io.lethe.unlearning.method;
 
 /**
  * Hyperparameters of {@link HeldoutMatch}.

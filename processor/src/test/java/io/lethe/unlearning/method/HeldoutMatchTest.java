@@ -1,4 +1,4 @@
-package io.lethe.unlearning;
+package io.lethe.unlearning.method;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -12,6 +12,15 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.Evaluator;
+import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Trainer;
+import io.lethe.unlearning.TrainingRecipe;
+import io.lethe.unlearning.UnlearningException;
+import io.lethe.unlearning.UnlearningMethod;
+import io.lethe.unlearning.UnlearningTask;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;

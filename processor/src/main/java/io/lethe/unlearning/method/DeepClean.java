@@ -1,12 +1,16 @@
-package io.lethe.unlearning;
+package io.lethe.unlearning.method;
 
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.JobStage;
 import io.lethe.fisher.FisherDiagonal;
+import io.lethe.unlearning.UnlearningException;
+import io.lethe.unlearning.UnlearningMethod;
+import io.lethe.unlearning.UnlearningTask;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * DeepClean (Shi et al. 2023, arXiv 2311.10448).
@@ -17,12 +21,17 @@ import java.util.List;
  * cost does not grow with the dataset, and with running statistics frozen. A weight that matters to
  * no retained sample has r = ∞, one that matters to no sample at all r = 0.
  *
- * <p>γ is absolute or a quantile over all weights of the model. Alone it dampens more than it
- * erases; its control is {@link RandomMask}.
+ * <p>γ is absolute, a quantile over all weights of the model, or the quantile that a {@link
+ * ThresholdSearch} finds. The repair goes toward the retained samples' labels, as in the paper, or
+ * toward held-out targets as {@link HeldoutMatch} does. Alone it dampens more than it erases; its
+ * control is {@link RandomMask}.
  */
 public final class DeepClean implements UnlearningMethod {
   /** Name in a policy's ladder. */
   public static final String NAME = "deepclean";
+
+  private static final double SMALLEST_SHARE = 0.001;
+  private static final double LARGEST_SHARE = 0.5;
 
   @Override
   public String name() {
@@ -36,10 +45,17 @@ public final class DeepClean implements UnlearningMethod {
     task.progress().at(JobStage.METHOD, 0, 1);
     long start = System.nanoTime();
     float[][] ratios = ratios(task.retainSums(), task.erasedSums());
-    List<BitSet> selection =
-        parameters.getGamma().isPresent()
-            ? above(ratios, parameters.getGamma().get())
-            : highest(ratios, parameters.getQuantile().orElseThrow());
+    List<Trial> trials = List.of();
+    List<BitSet> selection;
+    if (parameters.getSearchTrials() > 0) {
+      ThresholdSearch.Found found = search(task, ratios);
+      trials = found.trials();
+      selection = highest(ratios, found.share());
+    } else if (parameters.getGamma().isPresent()) {
+      selection = above(ratios, parameters.getGamma().get());
+    } else {
+      selection = highest(ratios, parameters.getQuantile().orElseThrow());
+    }
     double selecting = (System.nanoTime() - start) * 1e-9;
     task.progress().at(JobStage.METHOD, 1, 1);
     MaskedRepair.Seconds seconds = new MaskedRepair(task).run(selection);
@@ -47,7 +63,35 @@ public final class DeepClean implements UnlearningMethod {
         selection.stream().map(BitSet::cardinality).toList(),
         task.retainSums().size(),
         selecting + seconds.zero(),
-        seconds.repair());
+        seconds.repair(),
+        trials);
+  }
+
+  private static ThresholdSearch.Found search(UnlearningTask task, float[][] ratios) {
+    DeepCleanParameters parameters = task.policy().getDeepclean();
+    ThresholdSearch.Bounds bounds =
+        new ThresholdSearch.Bounds(
+            parameters.getSearchTrials(),
+            parameters.getSearchMaxRetainDrop(),
+            SMALLEST_SHARE,
+            LARGEST_SHARE);
+    return new ThresholdSearch(task, bounds)
+        .run(share -> new MaskedRepair(task).zero(highest(ratios, share)));
+  }
+
+  @Override
+  public Optional<String> missing(UnlearningTask task) {
+    DeepCleanParameters parameters = task.policy().getDeepclean();
+    if (parameters.getTowardTargets()
+        && !task.targets().map(targets -> targets.cover(task.forget())).orElse(false)) {
+      return Optional.of("held-out targets of all forget samples");
+    }
+    return Needs.fisherSums(task)
+        .or(
+            () ->
+                parameters.getSearchTrials() > 0
+                    ? Needs.forgetSamples(task).or(() -> Needs.unseenSamples(task))
+                    : Optional.empty());
   }
 
   @Override
@@ -56,8 +100,18 @@ public final class DeepClean implements UnlearningMethod {
   }
 
   private static void check(DeepCleanParameters parameters) {
-    if (parameters.getGamma().isPresent() == parameters.getQuantile().isPresent()) {
-      throw new UnlearningException("deepclean takes either gamma or quantile");
+    int given =
+        (parameters.getGamma().isPresent() ? 1 : 0)
+            + (parameters.getQuantile().isPresent() ? 1 : 0)
+            + (parameters.getSearchTrials() > 0 ? 1 : 0);
+    if (given != 1) {
+      throw new UnlearningException("deepclean takes either gamma, quantile or a search");
+    }
+    if (parameters.getSearchTrials() < 0
+        || !(parameters.getSearchMaxRetainDrop() >= 0)
+        || !(parameters.getSearchMaxRetainDrop() <= 1)) {
+      throw new UnlearningException(
+          "deepclean takes no negative number of trials, and a retain drop from 0 to 1");
     }
     double quantile = parameters.getQuantile().orElse(0.5);
     if (!(quantile > 0 && quantile < 1) || !(parameters.getGamma().orElse(0.0) >= 0)) {

@@ -1,0 +1,72 @@
+package io.lethe.unlearning.method;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import io.lethe.events.JobStage;
+import io.lethe.model.GradientMode;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.Optimizer;
+import io.lethe.unlearning.TrainingRecipe;
+import io.lethe.unlearning.UnlearningException;
+import io.lethe.unlearning.UnlearningMethod.Applied;
+import io.lethe.unlearning.UnlearningTask;
+import java.util.List;
+
+/** The loop that all fine-tuning methods share; running statistics stay as they are. */
+final class FineTuning {
+  private FineTuning() {}
+
+  /** A step's loss: a scalar with its graph. */
+  @FunctionalInterface
+  interface StepLoss {
+    /**
+     * @param scope freed after the step
+     */
+    NDArray at(NDManager scope);
+  }
+
+  /**
+   * Takes steps and reports each as stage REPAIR.
+   *
+   * @param peak learning rate at the schedule's peak
+   * @throws UnlearningException when the last loss is not finite
+   */
+  static void run(
+      UnlearningTask task,
+      Optimizer optimizer,
+      int steps,
+      TrainingRecipe.Schedule schedule,
+      double peak,
+      StepLoss loss) {
+    double last = 0;
+    try (GradientMode on = GradientMode.on()) {
+      for (int step = 0; step < steps; step++) {
+        try (NDManager scope = task.model().manager().newSubManager()) {
+          NDArray current = loss.at(scope);
+          optimizer.step(current, schedule.rate(peak, step, steps));
+          last = current.toType(DataType.FLOAT64, true).getDouble();
+        }
+        task.progress().at(JobStage.REPAIR, step + 1L, steps);
+      }
+    }
+    if (!Double.isFinite(last)) {
+      throw new UnlearningException("fine-tuning diverged: its loss is not a finite number");
+    }
+  }
+
+  /** What a method reports that may have changed every weight. */
+  static Applied applied(LoadedModel model, double methodSeconds, double repairSeconds) {
+    List<Integer> all =
+        model.weights().stream()
+            .map(weight -> Math.toIntExact(weight.array().getShape().size()))
+            .toList();
+    return new Applied(
+        all, all.stream().mapToLong(Integer::longValue).sum(), methodSeconds, repairSeconds);
+  }
+
+  /** Seconds since {@link System#nanoTime} gave a value. */
+  static double since(long start) {
+    return (System.nanoTime() - start) * 1e-9;
+  }
+}

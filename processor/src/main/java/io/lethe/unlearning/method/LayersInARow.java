@@ -1,0 +1,96 @@
+package io.lethe.unlearning.method;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.core.Linear;
+import io.lethe.model.DjlModel;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.UnlearningTask;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A model whose layers follow each other, so that what goes into each can be read: a DJL block that
+ * is a plain sequence. A TorchScript model's layers cannot be reached from here.
+ */
+final class LayersInARow {
+  private final DjlModel model;
+  private final List<Block> layers;
+
+  private LayersInARow(DjlModel model, List<Block> layers) {
+    this.model = model;
+    this.layers = layers;
+  }
+
+  static Optional<LayersInARow> of(LoadedModel model) {
+    if (!(model instanceof DjlModel djl) || djl.block().getClass().isAnonymousClass()) {
+      return Optional.empty();
+    }
+    Block root = djl.block();
+    if (root instanceof SequentialBlock) {
+      List<Block> children = root.getChildren().values();
+      return Optional.of(new LayersInARow(djl, children));
+    }
+    return root instanceof Linear
+        ? Optional.of(new LayersInARow(djl, List.of(root)))
+        : Optional.empty();
+  }
+
+  /** What a task whose model is no such row lacks. */
+  static Optional<String> missing(UnlearningTask task) {
+    return Needs.unless(
+        of(task.model()).isPresent(), "a model whose layers follow each other and can be reached");
+  }
+
+  /** What a task lacks whose model does not end in a linear layer that can be reached. */
+  static Optional<String> missingHead(UnlearningTask task) {
+    return Needs.unless(
+        of(task.model()).map(row -> row.last() instanceof Linear).orElse(false),
+        "a model that ends in a linear layer whose inputs can be reached");
+  }
+
+  List<Block> layers() {
+    return layers;
+  }
+
+  private Block last() {
+    return layers.get(layers.size() - 1);
+  }
+
+  /** Weight of the last layer, (classes, features). */
+  NDArray headWeight() {
+    return parameter(last(), Parameter.Type.WEIGHT).orElseThrow();
+  }
+
+  /** Bias of the last layer, (classes), where it has one. */
+  Optional<NDArray> headBias() {
+    return parameter(last(), Parameter.Type.BIAS);
+  }
+
+  static Optional<NDArray> parameter(Block layer, Parameter.Type type) {
+    return layer.getDirectParameters().values().stream()
+        .filter(parameter -> parameter.getType() == type)
+        .map(Parameter::getArray)
+        .findFirst();
+  }
+
+  /**
+   * What goes into each layer, in eval mode, and last what comes out; recorded where the thread
+   * records.
+   *
+   * @param x (B, C, H, W) of the model's type
+   */
+  NDList run(NDArray x) {
+    NDList inputs = new NDList(x);
+    NDArray current = x;
+    for (Block layer : layers) {
+      current =
+          layer.forward(model.parameterStore(), new NDList(current), false).singletonOrThrow();
+      inputs.add(current);
+    }
+    return inputs;
+  }
+}

@@ -1,0 +1,37 @@
+package io.lethe.unlearning.method;
+
+import io.lethe.unlearning.UnlearningTask;
+import java.util.Optional;
+
+/** What methods need and tasks may lack, in words that follow "needs". */
+final class Needs {
+  private Needs() {}
+
+  static Optional<String> forgetSamples(UnlearningTask task) {
+    return unless(task.forget().length > 0, "the samples to forget, which the dataset lacks");
+  }
+
+  static Optional<String> unseenSamples(UnlearningTask task) {
+    return unless(
+        task.unseen().map(unseen -> unseen.positions().length > 0).orElse(false),
+        "samples that the model never saw");
+  }
+
+  static Optional<String> wholeClasses(UnlearningTask task) {
+    return unless(!task.forgetClasses().isEmpty(), "whole classes to forget");
+  }
+
+  static Optional<String> recipe(UnlearningTask task) {
+    return unless(task.retraining().isPresent(), "the model's training recipe");
+  }
+
+  static Optional<String> fisherSums(UnlearningTask task) {
+    return unless(
+        task.retainSums().samples() > 0 && task.erasedSums().samples() > 0,
+        "Fisher sums over retained samples and over samples to forget");
+  }
+
+  static Optional<String> unless(boolean there, String what) {
+    return there ? Optional.empty() : Optional.of(what);
+  }
+}

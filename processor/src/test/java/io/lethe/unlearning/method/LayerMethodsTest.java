@@ -1,0 +1,347 @@
+package io.lethe.unlearning.method;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Blocks;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.core.Linear;
+import io.lethe.model.DjlModel;
+import io.lethe.model.GradientMode;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.Sampling;
+import io.lethe.unlearning.UnlearningTask;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+/** Methods that work layer by layer, against closed forms in plain Java. */
+class LayerMethodsTest {
+  private static final int CLASSES = 4;
+  private static final double RIDGE = 2;
+
+  /** A linear model: its head is all of it. */
+  private static LoadedModel linear() {
+    return DjlModel.of(
+        new SequentialBlock()
+            .add(Blocks.batchFlattenBlock())
+            .add(Linear.builder().setUnits(CLASSES).build()),
+        Cases.DATA.sampleShape(),
+        1,
+        DataType.FLOAT64);
+  }
+
+  private static UnlearningTask task(LoadedModel model) {
+    return Cases.task(model, Cases.FORGET, Cases.RETAIN, Set.of());
+  }
+
+  @Test
+  void oneStepOnRidgeRegressionIsTheClosedFormOfWhatIsLeft() {
+    try (LoadedModel model = linear()) {
+      // The optimum over all samples, as the influence update supposes.
+      assign(model, ridge(Sampling.complement(400)));
+
+      new Influence(parameters(Influence.Update.INFLUENCE, Influence.Loss.SQUARED))
+          .apply(task(model));
+
+      assertClose(weights(model), ridge(Cases.RETAIN), 1e-6);
+    }
+  }
+
+  @Test
+  void newtonOnRidgeRegressionReachesTheClosedFormFromAnywhere() {
+    try (LoadedModel model = linear()) {
+      new Influence(parameters(Influence.Update.NEWTON, Influence.Loss.SQUARED)).apply(task(model));
+
+      assertClose(weights(model), ridge(Cases.RETAIN), 1e-6);
+    }
+  }
+
+  @Test
+  void newtonOnLogisticRegressionEndsWhereTheGradientOfWhatIsLeftIsZero() {
+    try (LoadedModel model = linear()) {
+      new Influence(parameters(Influence.Update.NEWTON, Influence.Loss.CROSS_ENTROPY))
+          .apply(task(model));
+
+      double[][] gradient = logisticGradient(weights(model), Cases.RETAIN);
+      for (double[] row : gradient) {
+        for (double value : row) {
+          assertThat(value).isEqualTo(0, within(1e-6));
+        }
+      }
+    }
+  }
+
+  @Test
+  void influenceOnLogisticRegressionComesCloserToTheRetrainedHeadThanTheAnchorIs() {
+    try (LoadedModel model = linear()) {
+      UnlearningTask all = Cases.task(model, Cases.FORGET, Sampling.complement(400), Set.of());
+      Influence newton =
+          new Influence(parameters(Influence.Update.NEWTON, Influence.Loss.CROSS_ENTROPY));
+      newton.apply(all);
+      double[][] anchor = weights(model);
+      newton.apply(task(model));
+      double[][] retrained = weights(model);
+      assign(model, anchor);
+
+      new Influence(parameters(Influence.Update.INFLUENCE, Influence.Loss.CROSS_ENTROPY))
+          .apply(task(model));
+
+      assertThat(distance(weights(model), retrained)).isLessThan(0.4 * distance(anchor, retrained));
+    }
+  }
+
+  @Test
+  void eigenvectorsDiagonaliseTheMatrix() {
+    Random random = new Random(1);
+    int n = 20;
+    double[][] matrix = new double[n][n];
+    for (int i = 0; i < n; i++) {
+      for (int j = 0; j <= i; j++) {
+        matrix[i][j] = random.nextGaussian();
+        matrix[j][i] = matrix[i][j];
+      }
+    }
+
+    SymmetricEigen eigen = SymmetricEigen.of(matrix);
+
+    for (int k = 0; k < n; k++) {
+      double[] u = eigen.vectors()[k];
+      for (int i = 0; i < n; i++) {
+        double product = 0;
+        for (int j = 0; j < n; j++) {
+          product += matrix[i][j] * u[j];
+        }
+        assertThat(product).isEqualTo(eigen.values()[k] * u[i], within(1e-9));
+      }
+      assertThat(k == 0 || eigen.values()[k - 1] >= eigen.values()[k]).isTrue();
+    }
+  }
+
+  @Test
+  void theCoreSpaceHoldsTheShareOfTheSingularValues() {
+    // Singular values 4, 3, 2, 1: 4 + 3 is the first sum above half of 10.
+    assertThat(ProjectedGradient.core(new double[] {16, 9, 4, 1}, 0.5)).isEqualTo(2);
+    assertThat(ProjectedGradient.core(new double[] {16, 9, 4, 1}, 0.95)).isEqualTo(4);
+  }
+
+  @Test
+  void aProjectedStepLeavesTheFirstLayersOutputsOnRetainedSamples() {
+    try (LoadedModel model = Cases.trained();
+        NDManager scope = model.manager().newSubManager()) {
+      UnlearningTask task = Cases.records(model);
+      LayersInARow row = LayersInARow.of(model).orElseThrow();
+      ProjectedGradient method =
+          new ProjectedGradient(
+              new ProjectedGradient.Parameters(0.999999, 0.1, 1, 400, 1, 40, 0.1, 0.1));
+      Map<NDArray, NDArray> outside = method.projections(task, row, scope);
+      NDArray kernel = model.weights().get(0).array();
+      NDArray projection = outside.get(kernel);
+      NDArray x = Cases.DATA.batch(scope, IntStream.range(40, 60).toArray()).get(0);
+      NDArray before = row.run(x).get(1).duplicate();
+      NDArray direction =
+          scope.randomNormal(new Shape(kernel.getShape().get(0), projection.getShape().get(0)));
+
+      try (GradientMode off = GradientMode.off()) {
+        kernel.addi(direction.matMul(projection).reshape(kernel.getShape()));
+      }
+
+      // Nine inputs of a 3x3 kernel over one channel: nearly all of them are core.
+      double moved = row.run(x).get(1).sub(before).abs().max().getFloat();
+      assertThat(moved).isLessThan(0.02 * before.abs().max().getFloat());
+      assertThat(projection.matMul(projection).sub(projection).abs().max().getFloat())
+          .isLessThan(1e-5f);
+    }
+  }
+
+  @Test
+  void anAdaptersStepHasTheRankItShouldAndMovesNothingElse() {
+    try (LoadedModel model = Cases.trained()) {
+      var before = Cases.weights(model);
+      LoadedModel.Weight dense =
+          model.weights().stream()
+              .filter(weight -> weight.name().equals("dense.weight"))
+              .findFirst()
+              .orElseThrow();
+      int position =
+          model.weights().stream().map(LoadedModel.Weight::name).toList().indexOf("dense.weight");
+      UnlearningTask task = Cases.records(model);
+
+      try (Adapters adapters = new Adapters(model, dense::equals, weight -> false, 2, 4, 1)) {
+        FineTuning.run(
+            task,
+            adapters,
+            3,
+            io.lethe.unlearning.TrainingRecipe.Schedule.CONSTANT,
+            0.01,
+            scope -> Losses.crossEntropy(task, scope, Cases.FORGET).neg());
+      }
+
+      var after = Cases.weights(model);
+      for (int t = 0; t < before.size(); t++) {
+        if (t != position) {
+          assertThat(after.get(t)).containsExactly(before.get(t));
+        }
+      }
+      int outputs = (int) dense.array().getShape().get(0);
+      int inputs = (int) (dense.array().getShape().size() / outputs);
+      double[][] gram = new double[outputs][outputs];
+      for (int i = 0; i < outputs; i++) {
+        for (int j = 0; j < outputs; j++) {
+          for (int k = 0; k < inputs; k++) {
+            gram[i][j] +=
+                (after.get(position)[i * inputs + k] - before.get(position)[i * inputs + k])
+                    * (double)
+                        (after.get(position)[j * inputs + k]
+                            - before.get(position)[j * inputs + k]);
+          }
+        }
+      }
+      double[] values = SymmetricEigen.of(gram).values();
+      assertThat(values[0]).isPositive();
+      assertThat(values[2]).isLessThan(1e-8 * values[0]);
+    }
+  }
+
+  @Test
+  void pruningTakesTheSmallestChannels() {
+    PruneLora method = new PruneLora(new PruneLora.Parameters(0.5, 1, 1, 1, 1, 1, 1));
+
+    assertThat(method.keep(new double[] {3, 1, 2, 4})).containsExactly(1f, 0f, 0f, 1f);
+  }
+
+  private static Influence.Parameters parameters(Influence.Update update, Influence.Loss loss) {
+    return new Influence.Parameters(update, loss, RIDGE, 1000, 50, 2000);
+  }
+
+  /** Features with a one for the bias. */
+  private static double[][] features(int[] samples) {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDList xy = Cases.DATA.batch(manager, samples);
+      float[] flat = xy.get(0).toFloatArray();
+      int size = flat.length / samples.length;
+      double[][] rows = new double[samples.length][size + 1];
+      for (int i = 0; i < samples.length; i++) {
+        for (int j = 0; j < size; j++) {
+          rows[i][j] = flat[i * size + j];
+        }
+        rows[i][size] = 1;
+      }
+      return rows;
+    }
+  }
+
+  /** {@code (XᵀX + λI)⁻¹ XᵀY}, transposed: (classes, features), by Gaussian elimination. */
+  private static double[][] ridge(int[] samples) {
+    double[][] x = features(samples);
+    int d = x[0].length;
+    double[][] system = new double[d][d + CLASSES];
+    for (int s = 0; s < x.length; s++) {
+      int label = Cases.DATA.label(samples[s]);
+      for (int i = 0; i < d; i++) {
+        for (int j = 0; j < d; j++) {
+          system[i][j] += x[s][i] * x[s][j];
+        }
+        system[i][d + label] += x[s][i];
+      }
+    }
+    for (int i = 0; i < d; i++) {
+      system[i][i] += RIDGE;
+    }
+    for (int p = 0; p < d; p++) {
+      for (int i = 0; i < d; i++) {
+        if (i != p) {
+          double factor = system[i][p] / system[p][p];
+          for (int j = p; j < d + CLASSES; j++) {
+            system[i][j] -= factor * system[p][j];
+          }
+        }
+      }
+    }
+    double[][] w = new double[CLASSES][d];
+    for (int c = 0; c < CLASSES; c++) {
+      for (int i = 0; i < d; i++) {
+        w[c][i] = system[i][d + c] / system[i][i];
+      }
+    }
+    return w;
+  }
+
+  private static double[][] logisticGradient(double[][] w, int[] samples) {
+    double[][] x = features(samples);
+    int d = x[0].length;
+    double[][] gradient = new double[CLASSES][d];
+    for (int s = 0; s < x.length; s++) {
+      double[] p = new double[CLASSES];
+      double total = 0;
+      for (int c = 0; c < CLASSES; c++) {
+        for (int i = 0; i < d; i++) {
+          p[c] += w[c][i] * x[s][i];
+        }
+        p[c] = Math.exp(p[c]);
+        total += p[c];
+      }
+      for (int c = 0; c < CLASSES; c++) {
+        double error = p[c] / total - (Cases.DATA.label(samples[s]) == c ? 1 : 0);
+        for (int i = 0; i < d; i++) {
+          gradient[c][i] += error * x[s][i];
+        }
+      }
+    }
+    for (int c = 0; c < CLASSES; c++) {
+      for (int i = 0; i < d; i++) {
+        gradient[c][i] += RIDGE * w[c][i];
+      }
+    }
+    return gradient;
+  }
+
+  private static double[][] weights(LoadedModel model) {
+    double[] weight = model.weights().get(0).array().toDoubleArray();
+    double[] bias = model.weights().get(1).array().toDoubleArray();
+    int d = weight.length / CLASSES;
+    double[][] w = new double[CLASSES][d + 1];
+    for (int c = 0; c < CLASSES; c++) {
+      System.arraycopy(weight, c * d, w[c], 0, d);
+      w[c][d] = bias[c];
+    }
+    return w;
+  }
+
+  private static void assign(LoadedModel model, double[][] w) {
+    int d = w[0].length - 1;
+    double[] weight = new double[CLASSES * d];
+    double[] bias = new double[CLASSES];
+    for (int c = 0; c < CLASSES; c++) {
+      System.arraycopy(w[c], 0, weight, c * d, d);
+      bias[c] = w[c][d];
+    }
+    try (NDManager scope = model.manager().newSubManager()) {
+      scope.create(weight, new Shape(CLASSES, d)).copyTo(model.weights().get(0).array());
+      scope.create(bias).copyTo(model.weights().get(1).array());
+    }
+  }
+
+  private static double distance(double[][] a, double[][] b) {
+    double sum = 0;
+    for (int c = 0; c < CLASSES; c++) {
+      for (int i = 0; i < a[c].length; i++) {
+        sum += Math.pow(a[c][i] - b[c][i], 2);
+      }
+    }
+    return Math.sqrt(sum);
+  }
+
+  private static void assertClose(double[][] actual, double[][] expected, double tolerance) {
+    for (int c = 0; c < CLASSES; c++) {
+      assertThat(actual[c]).containsExactly(expected[c], within(tolerance));
+    }
+  }
+}

@@ -1,0 +1,213 @@
+package io.lethe.unlearning.method;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.ndarray.NDList;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.MethodCatalogue;
+import io.lethe.unlearning.UnlearningException;
+import io.lethe.unlearning.UnlearningMethod;
+import io.lethe.unlearning.UnlearningMethod.Applied;
+import io.lethe.unlearning.UnlearningTask;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What every method must do, on a network that knows its samples by heart. */
+class MethodContractTest {
+  private static LoadedModel model;
+  private static NDList anchor;
+  private static UnlearningTask records;
+  private static UnlearningTask wholeClass;
+
+  /**
+   * What a method claims.
+   *
+   * @param forgetAtMost accuracy on the forget samples, which the anchor knows all; the retrained
+   *     model has .60 on the records and 0 on the class
+   * @param retainAtLeast accuracy on the retained samples, which the anchor knows all
+   */
+  private record Claim(
+      String method,
+      boolean ofClass,
+      String parameters,
+      double forgetAtMost,
+      double retainAtLeast) {
+    UnlearningMethod create() {
+      return MethodCatalogue.installed()
+          .create(
+              method,
+              UnlearningPolicy.newBuilder(Cases.policy())
+                  .setMethodParameters(Map.of(method, parameters))
+                  .build());
+    }
+
+    UnlearningTask task() {
+      return ofClass ? wholeClass : records;
+    }
+  }
+
+  private static Stream<Claim> claims() {
+    return Stream.of(
+        new Claim("retrain", false, "{}", 0.65, 1),
+        new Claim("retrain", true, "{}", 0, 1),
+        // A baseline: it keeps what it trains on and forgets little.
+        new Claim("fine-tune", false, "{\"epochs\": 20, \"learningRate\": 0.02}", 0.95, 0.98),
+        new Claim(
+            "neggrad-plus",
+            false,
+            "{\"epochs\": 15, \"learningRate\": 0.002, \"forgetBatch\": 40}",
+            0.65,
+            0.95),
+        new Claim(
+            "msg", false, "{\"epochs\": 10, \"learningRate\": 0.02, \"batch\": 32}", 0.8, 0.85),
+        // For classes; single records it leaves as they are (.99 and more in the measurements).
+        new Claim("ssd", true, "{}", 0.3, 0.98),
+        new Claim("ssd", true, "{\"selection\": \"search\"}", 0.05, 0.97),
+        new Claim("unsir", true, UnsirTest.SMALL, 0.01, 0.9),
+        new Claim("influence", true, "{\"update\": \"newton\"}", 0.01, 0.99),
+        new Claim(
+            "prune-lora",
+            true,
+            "{\"epochs\": 40, \"batch\": 32, \"learningRate\": 0.005}",
+            0.01,
+            0.98),
+        new Claim("residual-lora", false, "{}", 0.75, 0.97),
+        new Claim("residual-lora", true, "{}", 0.1, 0.98));
+  }
+
+  @BeforeAll
+  static void train() {
+    model = Cases.trained();
+    anchor = model.copyWeights(model.manager());
+    records = Cases.records(model);
+    wholeClass = Cases.wholeClass(model, 1);
+    assertThat(Cases.accuracy(model, Cases.FORGET)).isEqualTo(1);
+    assertThat(Cases.accuracy(model, Cases.RETAIN)).isEqualTo(1);
+  }
+
+  @AfterAll
+  static void close() {
+    model.close();
+  }
+
+  /** On a model of its own where statistics may change. */
+  @ParameterizedTest
+  @MethodSource("claims")
+  void forgetsKeepsTheRestAndGivesTheSameWeightsTwice(Claim claim) {
+    UnlearningTask task = claim.task();
+    List<float[]> statistics =
+        model.buffers().stream().map(buffer -> buffer.array().toFloatArray()).toList();
+    try {
+      model.assignWeights(anchor);
+      assertThat(claim.create().missing(task)).isEmpty();
+
+      Applied first = claim.create().apply(task);
+
+      List<float[]> once = Cases.weights(model);
+      assertThat(Cases.accuracy(model, task.forget())).isLessThanOrEqualTo(claim.forgetAtMost());
+      assertThat(Cases.accuracy(model, task.repairPool()))
+          .isGreaterThanOrEqualTo(claim.retainAtLeast());
+      assertThat(first.selectedFraction()).isGreaterThan(0).isLessThanOrEqualTo(1);
+      model.assignWeights(anchor);
+      restore(statistics);
+      Applied second = claim.create().apply(task);
+      assertThat(Cases.weights(model)).usingRecursiveComparison().isEqualTo(once);
+      assertThat(second.selected()).isEqualTo(first.selected());
+      assertThat(second.trials()).isEqualTo(first.trials());
+    } finally {
+      restore(statistics);
+      model.assignWeights(anchor);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("claims")
+  void theControlSpendsTheSameBudgetOnOtherWeights(Claim claim) {
+    UnlearningTask task = claim.task();
+    List<float[]> statistics =
+        model.buffers().stream().map(buffer -> buffer.array().toFloatArray()).toList();
+    try {
+      model.assignWeights(anchor);
+      UnlearningMethod method = claim.create();
+      Applied applied = method.apply(task);
+      List<float[]> unlearned = Cases.weights(model);
+      model.assignWeights(anchor);
+      restore(statistics);
+      UnlearningMethod control = method.control(applied);
+
+      Applied controlled = control.apply(task);
+
+      assertThat(control.name()).isNotEqualTo(method.name());
+      assertThat(Cases.weights(model)).usingRecursiveComparison().isNotEqualTo(unlearned);
+      if (!claim.method().equals("retrain")) {
+        assertThat(controlled.selected()).isEqualTo(applied.selected());
+      }
+    } finally {
+      restore(statistics);
+      model.assignWeights(anchor);
+    }
+  }
+
+  private static void restore(List<float[]> statistics) {
+    for (int i = 0; i < statistics.size(); i++) {
+      var array = model.buffers().get(i).array();
+      try (var copy = model.manager().create(statistics.get(i), array.getShape())) {
+        copy.copyTo(array);
+      }
+    }
+  }
+
+  @Test
+  void everyMethodHasASummaryAndRefusesAnUnknownHyperparameter() {
+    List<MethodCatalogue.Entry> entries = MethodCatalogue.installed().entries();
+
+    assertThat(entries).extracting(MethodCatalogue.Entry::name).isSorted().contains("deepclean");
+    for (MethodCatalogue.Entry entry : entries) {
+      assertThat(entry.summary()).isNotBlank().doesNotContain("\n");
+      if (!entry.defaults().equals("{}")) {
+        assertThatThrownBy(
+                () ->
+                    MethodCatalogue.installed()
+                        .create(
+                            entry.name(),
+                            UnlearningPolicy.newBuilder(Cases.policy())
+                                .setMethodParameters(Map.of(entry.name(), "{\"magic\": 1}"))
+                                .build()))
+            .isInstanceOf(UnlearningException.class)
+            .hasMessageContaining(entry.name())
+            .hasMessageContaining("magic");
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "neggrad-plus {\"beta\": 1} beta must be between 0.0 and 1.0, not 1.0",
+        "msg {\"epochs\": 0} epochs must be at least 1, not 0",
+        "ssd {\"lambda\": -1} lambda must be positive, not -1.0",
+        "unsir {\"noiseRate\": 0} noiseRate must be positive, not 0.0",
+        "fine-tune {\"batch\": 0} batch must be at least 1, not 0"
+      })
+  void aHyperparameterOutOfItsRangeIsNamed(String line) {
+    String method = line.substring(0, line.indexOf(' '));
+    String json = line.substring(line.indexOf('{'), line.indexOf('}') + 1);
+    UnlearningPolicy policy =
+        UnlearningPolicy.newBuilder(Cases.policy())
+            .setMethodParameters(Map.of(method, json))
+            .build();
+
+    assertThatThrownBy(() -> MethodCatalogue.installed().create(method, policy))
+        .isInstanceOf(UnlearningException.class)
+        .hasMessage(method + ": " + line.substring(line.indexOf('}') + 2));
+  }
+}

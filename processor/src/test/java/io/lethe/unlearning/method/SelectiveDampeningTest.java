@@ -1,0 +1,98 @@
+package io.lethe.unlearning.method;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.UnlearningMethod.Applied;
+import io.lethe.unlearning.UnlearningMethod.Trial;
+import io.lethe.unlearning.UnlearningTask;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class SelectiveDampeningTest {
+  @Test
+  void theRatioComparesTheForgetMeanWithTheMeanOfAll() {
+    // 2 of 10 samples: I_f = e / 2, I_D = (r + e) / 10.
+    float[][] ratios =
+        SelectiveDampening.ratios(diagonal(8, 4f, 1f, 0f, 0f), diagonal(2, 1f, 0f, 0f, 5f));
+
+    assertThat(ratios[0]).containsExactly(1f, 0f, 0f, 5f);
+  }
+
+  @Test
+  void theAdaptiveShareIsThatOfThePaper() {
+    // The percentile 100 - ln(1 + 100 · 1 / 100): ln 2 percent lie above it.
+    assertThat(SelectiveDampening.adaptiveShare(1, 100))
+        .isEqualTo(Math.log(2) / 100, within(1e-15));
+  }
+
+  @Test
+  void dampensSelectedWeightsByTheRatioAndNoOther() {
+    try (LoadedModel model = Cases.trained()) {
+      UnlearningTask task = Cases.records(model);
+      List<float[]> before = Cases.weights(model);
+      float[][] ratios = SelectiveDampening.ratios(task.retainSums(), task.erasedSums());
+
+      Applied applied =
+          new SelectiveDampening(parameters(SelectiveDampening.Selection.ALPHA, 2.0)).apply(task);
+
+      List<float[]> after = Cases.weights(model);
+      long above = 0;
+      for (int t = 0; t < ratios.length; t++) {
+        for (int i = 0; i < ratios[t].length; i++) {
+          boolean selected = ratios[t][i] > 2;
+          above += selected ? 1 : 0;
+          float expected =
+              selected
+                  ? (float) (before.get(t)[i] * (double) (float) (1.5 / ratios[t][i]))
+                  : before.get(t)[i];
+          assertThat(after.get(t)[i]).isEqualTo(expected, within(Math.abs(expected) * 1e-6f));
+        }
+      }
+      assertThat(above).isPositive();
+      assertThat(applied.selected().stream().mapToInt(Integer::intValue).sum())
+          .isEqualTo((int) above);
+    }
+  }
+
+  @Test
+  void aSearchTriesWhatItMayAndChoosesOnce() {
+    try (LoadedModel model = Cases.trained()) {
+      UnlearningTask task = Cases.wholeClass(model, 1);
+
+      Applied applied =
+          new SelectiveDampening(parameters(SelectiveDampening.Selection.SEARCH, 10)).apply(task);
+
+      assertThat(applied.trials()).hasSize(8);
+      assertThat(applied.trials()).filteredOn(Trial::chosen).hasSize(1);
+      Trial chosen = applied.trials().stream().filter(Trial::chosen).findFirst().orElseThrow();
+      assertThat(chosen.kept()).isTrue();
+      assertThat(chosen.retainDrop()).isLessThanOrEqualTo(0.02);
+      // Of a class as much is forgotten as the retained samples bear.
+      assertThat(applied.trials())
+          .filteredOn(Trial::kept)
+          .allMatch(trial -> trial.forgetGap() <= chosen.forgetGap());
+      assertThat(applied.selectedFraction()).isEqualTo(chosen.share(), within(0.001));
+    }
+  }
+
+  private static SelectiveDampening.Parameters parameters(
+      SelectiveDampening.Selection selection, double alpha) {
+    return new SelectiveDampening.Parameters(
+        selection,
+        alpha,
+        0.05,
+        selection == SelectiveDampening.Selection.ALPHA ? 1.5 : 1,
+        8,
+        0.02,
+        0.001,
+        0.5);
+  }
+
+  private static FisherDiagonal diagonal(long samples, float... values) {
+    return new FisherDiagonal(
+        List.of(new FisherDiagonal.Tensor("w", List.of((long) values.length), values)), samples);
+  }
+}
