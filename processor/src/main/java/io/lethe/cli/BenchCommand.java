@@ -1,16 +1,20 @@
 package io.lethe.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.bench.EraseBench;
 import io.lethe.bench.FisherBench;
 import io.lethe.bench.RestoreBench;
 import io.lethe.bench.StreamBench;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.HeldoutMatchParameters;
+import io.lethe.unlearning.UnlearningPipeline;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -158,6 +162,116 @@ final class BenchCommand {
     RestoreBench.Settings settings = new RestoreBench.Settings(mib, diagonalMib, folder.path());
     json.write(new RestoreBench(settings, Terminal.standard()).run());
     return Main.DONE;
+  }
+
+  @Command(
+      name = "erase",
+      description = {
+        "Every unlearning method beside a model that was retrained without the samples.",
+        "Trained models are cached: a run that was cut short goes on where it was."
+      },
+      mixinStandardHelpOptions = true)
+  int erase(
+      @Option(
+              names = "--cases",
+              paramLabel = "NAME",
+              split = ",",
+              description = "clean, changed, overfit (default: ${DEFAULT-VALUE}).",
+              defaultValue = "clean,changed,overfit")
+          List<String> cases,
+      @Option(
+              names = "--subjects",
+              paramLabel = "N",
+              description = "Data subjects in a batch (default: ${DEFAULT-VALUE}).",
+              defaultValue = "10")
+          int subjects,
+      @Option(
+              names = "--methods",
+              paramLabel = "NAME",
+              split = ",",
+              description = "Methods to compare (default: all).")
+          List<String> methods,
+      @Option(
+              names = "--heldout-match",
+              paramLabel = "RESERVOIR,STEPS,FORGET,RETAIN,RATE,SQUARE",
+              description = "Other hyperparameters of heldout-match than its defaults.")
+          String tuned,
+      @Mixin ErasureOptions erasure,
+      @Mixin Threads threads,
+      @Mixin JsonOption json)
+      throws IOException {
+    json.check();
+    threads.apply();
+    new EraseBench(
+            new EraseBench.Settings(
+                cases,
+                erasure.dataset,
+                Optional.ofNullable(erasure.lineage),
+                erasure.samples,
+                subjects,
+                erasure.folds,
+                methods == null ? UnlearningPipeline.methods() : methods,
+                Optional.ofNullable(tuned).map(BenchCommand::heldoutMatch),
+                erasure.seeds,
+                erasure.cache),
+            Terminal.standard())
+        .run(json::write);
+    return Main.DONE;
+  }
+
+  private static HeldoutMatchParameters heldoutMatch(String text) {
+    String[] parts = text.split(",");
+    try {
+      return new HeldoutMatchParameters(
+          Integer.parseInt(parts[0]),
+          Integer.parseInt(parts[1]),
+          Integer.parseInt(parts[2]),
+          Integer.parseInt(parts[3]),
+          Double.parseDouble(parts[4]),
+          Double.parseDouble(parts[5]));
+    } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
+      throw new UnusableException(
+          "--heldout-match: six numbers, such as 3000,200,64,96,1e-3,0.1", e);
+    }
+  }
+
+  /** What the benches of erasure share. */
+  static final class ErasureOptions {
+    @Option(
+        names = "--dataset",
+        paramLabel = "URI",
+        description = "Data with a #test split (default: ${DEFAULT-VALUE}).")
+    private String dataset = "synthetic:digits?samples=4000&subjects=100&noise=0";
+
+    @Option(
+        names = "--lineage",
+        paramLabel = "CSV",
+        description = "Who its samples belong to, where the dataset does not know.")
+    private Path lineage;
+
+    @Option(
+        names = "--samples",
+        paramLabel = "N",
+        description = "About how many training samples to keep, of whole subjects (default: all).")
+    private int samples;
+
+    @Option(
+        names = "--folds",
+        paramLabel = "K",
+        description = "Folds of cross-fitting (default: ${DEFAULT-VALUE}).")
+    private int folds = 5;
+
+    @Option(
+        names = "--seeds",
+        paramLabel = "N",
+        description = "Trials of each case (default: ${DEFAULT-VALUE}).")
+    private int seeds = 5;
+
+    @Option(
+        names = "--cache",
+        paramLabel = "DIR",
+        description = "Folder of trained models (default: ${DEFAULT-VALUE}).")
+    private Path cache = Path.of("bench-cache");
   }
 
   /** Which disk is measured on. */

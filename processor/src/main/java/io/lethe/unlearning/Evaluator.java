@@ -49,14 +49,26 @@ public final class Evaluator {
    * What a model says about some samples.
    *
    * @param losses −log p(label), in nats
-   * @param correct number of samples whose likeliest class is the label
+   * @param hits whether the likeliest class is the label
    */
   @SuppressWarnings("ArrayRecordComponent") // passed on within a measurement
-  public record Scores(double[] losses, int correct) {
+  public record Scores(double[] losses, boolean[] hits) {
+    /** Number of samples whose likeliest class is the label. */
+    int correct() {
+      int correct = 0;
+      for (boolean hit : hits) {
+        correct += hit ? 1 : 0;
+      }
+      return correct;
+    }
+
+    /** Share of samples whose likeliest class is the label; 0 of none. */
+    public double accuracy() {
+      return hits.length == 0 ? 0 : (double) correct() / hits.length;
+    }
+
     SetMetrics metrics() {
-      int n = losses.length;
-      return new SetMetrics(
-          n == 0 ? 0 : (double) correct / n, Arrays.stream(losses).average().orElse(0), n);
+      return new SetMetrics(accuracy(), Arrays.stream(losses).average().orElse(0), losses.length);
     }
   }
 
@@ -72,7 +84,7 @@ public final class Evaluator {
         onForget.metrics(),
         onRetain.metrics(),
         onHoldout.metrics(),
-        membershipAuc(onForget.losses(), onHoldout.losses()));
+        MembershipAuc.of(onForget.losses(), onHoldout.losses()));
   }
 
   /** Losses and hits of a model on samples, in eval mode. */
@@ -88,7 +100,7 @@ public final class Evaluator {
       long done,
       long total) {
     double[] losses = new double[samples.length];
-    int correct = 0;
+    boolean[] hits = new boolean[samples.length];
     try (GradientMode off = GradientMode.off()) {
       for (int from = 0; from < samples.length; from += BATCH) {
         int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + BATCH));
@@ -100,41 +112,12 @@ public final class Evaluator {
                   .toType(DataType.FLOAT64, false)
                   .toDoubleArray();
           System.arraycopy(loss, 0, losses, from, loss.length);
-          correct +=
-              (int) logits.argMax(1).eq(xy.get(1)).toType(DataType.INT64, false).sum().getLong();
+          boolean[] hit = logits.argMax(1).eq(xy.get(1)).toBooleanArray();
+          System.arraycopy(hit, 0, hits, from, hit.length);
         }
         progress.at(JobStage.EVALUATE, done + from + batch.length, total);
       }
     }
-    return new Scores(losses, correct);
-  }
-
-  /**
-   * Area under the ROC curve of the attack of Yeom et al. (CSF 2018, arXiv 1709.01604), which takes
-   * samples of low loss for members: the chance that a random forget sample has a lower loss than a
-   * random holdout sample, ties counted half. 0.5 where either set is empty.
-   */
-  static double membershipAuc(double[] forget, double[] holdout) {
-    if (forget.length == 0 || holdout.length == 0) {
-      return 0.5;
-    }
-    double[] members = forget.clone();
-    double[] others = holdout.clone();
-    Arrays.sort(members);
-    Arrays.sort(others);
-    double wins = 0;
-    int below = 0;
-    int upTo = 0;
-    for (double loss : members) {
-      while (below < others.length && others[below] < loss) {
-        below++;
-      }
-      upTo = Math.max(upTo, below);
-      while (upTo < others.length && others[upTo] == loss) {
-        upTo++;
-      }
-      wins += others.length - upTo + 0.5 * (upTo - below);
-    }
-    return wins / ((double) members.length * others.length);
+    return new Scores(losses, hits);
   }
 }

@@ -33,6 +33,24 @@ public final class UnlearningPipeline {
           HeldoutMatch.NAME,
           () -> new HeldoutMatch(HeldoutMatchParameters.DEFAULT));
 
+  /** Names of the methods that a ladder may list, sorted. */
+  public static List<String> methods() {
+    return METHODS.keySet().stream().sorted().toList();
+  }
+
+  /**
+   * A method of its own, outside of a ladder.
+   *
+   * @throws UnlearningException when none has that name
+   */
+  public static UnlearningMethod method(String name) {
+    if (!METHODS.containsKey(name)) {
+      throw new UnlearningException(
+          "unknown unlearning method %s; known are %s".formatted(name, methods()));
+    }
+    return METHODS.get(name).get();
+  }
+
   /**
    * An anchor's Fisher sums.
    *
@@ -75,11 +93,7 @@ public final class UnlearningPipeline {
 
   private static void check(UnlearningRequest request) {
     for (String name : request.policy().getLadder()) {
-      if (!METHODS.containsKey(name)) {
-        throw new UnlearningException(
-            "unknown unlearning method %s; known are %s"
-                .formatted(name, METHODS.keySet().stream().sorted().toList()));
-      }
+      method(name);
     }
     if (request.policy().getLadder().isEmpty()) {
       throw new UnlearningException("the policy's ladder names no method");
@@ -161,7 +175,7 @@ public final class UnlearningPipeline {
       List<String> leftOut = new ArrayList<>();
       List<UnlearningMethod> ladder = new ArrayList<>();
       for (String name : request.policy().getLadder()) {
-        UnlearningMethod rung = METHODS.get(name).get();
+        UnlearningMethod rung = method(name);
         if (rung.canApply(task)) {
           ladder.add(rung);
         } else {
