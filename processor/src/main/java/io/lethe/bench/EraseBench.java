@@ -9,6 +9,7 @@ import io.lethe.model.BlockRecipe;
 import io.lethe.offline.Recipe;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.HeldoutMatch;
 import io.lethe.unlearning.HeldoutMatchParameters;
 import io.lethe.unlearning.TrainingRecipe;
 import java.io.IOException;
@@ -19,6 +20,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * Every method against retraining: how near does each come to a model that never saw the forget
@@ -27,12 +29,15 @@ import java.util.Optional;
  * after each seed, so that a run may be cut short and taken up again.
  */
 public final class EraseBench {
+  /** Name of the case that measures seconds rather than forgetting. */
+  private static final String COST = "cost";
+
   private final Settings settings;
   private final Terminal terminal;
   private final Lab lab;
 
   /**
-   * @param cases which of {@link Case}, by name in lower case
+   * @param cases clean, changed, class, overfit, cost
    * @param dataset URI of the data of {@code clean} and {@code changed}
    * @param lineage who its samples belong to, where the dataset does not know
    * @param samples about how many training samples to keep of it; 0 for all
@@ -57,7 +62,7 @@ public final class EraseBench {
     public Settings {
       cases = List.copyOf(cases);
       methods = List.copyOf(methods);
-      cases.forEach(Case::of);
+      cases.stream().filter(name -> !name.equals(COST)).forEach(Case::of);
       if (seeds < 1 || subjects < 1 || samples < 0) {
         throw new IllegalArgumentException(
             "a bench takes at least one seed and one data subject, and no negative samples");
@@ -66,7 +71,7 @@ public final class EraseBench {
   }
 
   /** A kind of model and data. */
-  private enum Case {
+  enum Case {
     /** The dataset as it is. Doing nothing is already close: an easy set is hardly memorised. */
     CLEAN(0) {
       @Override
@@ -80,6 +85,27 @@ public final class EraseBench {
       Recipe recipe(ErasureData data, long seed) {
         int epochs = data.train().size() > 20_000 ? 36 : 24;
         return convolutional(data, epochs, seed, 8, 16, 512);
+      }
+    },
+    /**
+     * All samples of the first class, which held-out targets of other people know: not for them.
+     */
+    CLASS(0) {
+      @Override
+      Recipe recipe(ErasureData data, long seed) {
+        return convolutional(data, 8, seed, 8, 16, 512);
+      }
+
+      @Override
+      int[] forget(ErasureData data, int subjects, long seed) {
+        return IntStream.range(0, data.train().size())
+            .filter(index -> data.train().label(index) == 0)
+            .toArray();
+      }
+
+      @Override
+      boolean suits(String method) {
+        return !method.equals(HeldoutMatch.NAME);
       }
     },
     /** 8,000 generated images that a large model learns by heart and generalises badly from. */
@@ -110,6 +136,16 @@ public final class EraseBench {
 
     abstract Recipe recipe(ErasureData data, long seed);
 
+    /** What a batch erases, ascending. */
+    int[] forget(ErasureData data, int subjects, long seed) {
+      return data.batches(1, subjects, seed).get(0);
+    }
+
+    /** Whether a method is for such a forget set. */
+    boolean suits(String method) {
+      return true;
+    }
+
     ErasureData data(Settings settings, long seed) {
       return ErasureData.open(
           settings.dataset(), settings.lineage(), settings.samples(), changedShare, seed);
@@ -122,7 +158,7 @@ public final class EraseBench {
         }
       }
       throw new IllegalArgumentException(
-          name + ": unknown case; known are clean, changed and overfit");
+          name + ": unknown case; known are clean, changed, class, overfit and cost");
     }
 
     String label() {
@@ -151,6 +187,11 @@ public final class EraseBench {
     int done = 0;
     int all = settings.cases().size() * settings.seeds();
     for (String name : settings.cases()) {
+      if (name.equals(COST)) {
+        json.set(name, new CostBench(settings, lab, terminal).run());
+        sink.write(json);
+        continue;
+      }
       List<ObjectNode> trials = new ArrayList<>();
       ObjectNode of = json.putObject(name);
       ArrayNode seeds = of.putArray("seeds");
@@ -173,7 +214,7 @@ public final class EraseBench {
 
   private ObjectNode trial(Case kind, long seed) {
     ErasureData data = kind.data(settings, seed);
-    int[] forget = data.batches(1, settings.subjects(), seed).get(0);
+    int[] forget = kind.forget(data, settings.subjects(), seed);
     Recipe recipe = kind.recipe(data, seed);
     Trial.Start start = Trial.prepare(lab, recipe, data, forget, settings.folds());
     ObjectNode json = JsonNodeFactory.instance.objectNode();
@@ -188,7 +229,7 @@ public final class EraseBench {
     try (Trial trial = new Trial(data, forget, start, settings.tuned(), seed, terminal)) {
       trial.references(rows);
       for (String method : settings.methods()) {
-        if (!trial.run(method, rows)) {
+        if (kind.suits(method) && !trial.run(method, rows)) {
           terminal.line("  " + method + " was left out: it needs what is not there");
         }
       }

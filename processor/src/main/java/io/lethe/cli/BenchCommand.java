@@ -4,8 +4,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.bench.EraseBench;
 import io.lethe.bench.FisherBench;
 import io.lethe.bench.RestoreBench;
+import io.lethe.bench.SequenceBench;
 import io.lethe.bench.StreamBench;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.HeldoutMatch;
 import io.lethe.unlearning.HeldoutMatchParameters;
 import io.lethe.unlearning.UnlearningPipeline;
 import java.io.IOException;
@@ -92,17 +94,13 @@ final class BenchCommand {
       @Option(
               names = "--commit",
               paramLabel = "MS",
-              description =
-                  "Commit interval of the throughput profile, in ms (default: ${DEFAULT-VALUE}).",
-              defaultValue = "100")
-          int commit,
+              description = "Commit interval in ms, in place of the throughput profile's.")
+          Integer commit,
       @Option(
               names = "--latency-commit",
               paramLabel = "MS",
-              description =
-                  "Commit interval of the latency profile, in ms (default: ${DEFAULT-VALUE}).",
-              defaultValue = "5")
-          int latencyCommit,
+              description = "Commit interval in ms, in place of the latency profile's.")
+          Integer latencyCommit,
       @Option(
               names = "--events",
               paramLabel = "N",
@@ -128,8 +126,8 @@ final class BenchCommand {
             models,
             batch,
             threads,
-            Duration.ofMillis(commit),
-            Duration.ofMillis(latencyCommit),
+            commit == null ? null : Duration.ofMillis(commit),
+            latencyCommit == null ? null : Duration.ofMillis(latencyCommit),
             events,
             !unsigned,
             kafka == null ? Map.of() : kafka,
@@ -176,8 +174,8 @@ final class BenchCommand {
               names = "--cases",
               paramLabel = "NAME",
               split = ",",
-              description = "clean, changed, overfit (default: ${DEFAULT-VALUE}).",
-              defaultValue = "clean,changed,overfit")
+              description = "clean, changed, class, overfit, cost (default: ${DEFAULT-VALUE}).",
+              defaultValue = "clean,changed,overfit,cost")
           List<String> cases,
       @Option(
               names = "--subjects",
@@ -203,32 +201,85 @@ final class BenchCommand {
     json.check();
     threads.apply();
     new EraseBench(
-            new EraseBench.Settings(
+            erasure.settings(
                 cases,
-                erasure.dataset,
-                Optional.ofNullable(erasure.lineage),
-                erasure.samples,
                 subjects,
-                erasure.folds,
                 methods == null ? UnlearningPipeline.methods() : methods,
-                Optional.ofNullable(tuned).map(BenchCommand::heldoutMatch),
-                erasure.seeds,
-                erasure.cache),
+                heldoutMatch(tuned)),
             Terminal.standard())
         .run(json::write);
     return Main.DONE;
   }
 
-  private static HeldoutMatchParameters heldoutMatch(String text) {
+  @Command(
+      name = "sequence",
+      description = {
+        "Many batches one after the other by heldout-match, from the anchor and chained, beside a",
+        "model that was retrained on what is left."
+      },
+      mixinStandardHelpOptions = true)
+  int sequence(
+      @Option(
+              names = "--cases",
+              paramLabel = "NAME",
+              split = ",",
+              description = "clean, changed (default: ${DEFAULT-VALUE}).",
+              defaultValue = "clean")
+          List<String> cases,
+      @Option(
+              names = "--batches",
+              paramLabel = "N",
+              description = "Batches (default: ${DEFAULT-VALUE}).",
+              defaultValue = "10")
+          int batches,
+      @Option(
+              names = "--subjects",
+              paramLabel = "N",
+              description = "Data subjects in a batch (default: ${DEFAULT-VALUE}).",
+              defaultValue = "5")
+          int subjects,
+      @Option(
+              names = "--checkpoints",
+              paramLabel = "N",
+              description =
+                  "How often a model is retrained to compare with (default: ${DEFAULT-VALUE}).",
+              defaultValue = "1")
+          int checkpoints,
+      @Option(
+              names = "--heldout-match",
+              paramLabel = "RESERVOIR,STEPS,FORGET,RETAIN,RATE,SQUARE",
+              description = "Other hyperparameters of heldout-match than its defaults.")
+          String tuned,
+      @Mixin ErasureOptions erasure,
+      @Mixin Threads threads,
+      @Mixin JsonOption json)
+      throws IOException {
+    json.check();
+    threads.apply();
+    new SequenceBench(
+            new SequenceBench.Settings(
+                erasure.settings(cases, subjects, List.of(HeldoutMatch.NAME), heldoutMatch(tuned)),
+                batches,
+                checkpoints),
+            Terminal.standard())
+        .run(json::write);
+    return Main.DONE;
+  }
+
+  private static Optional<HeldoutMatchParameters> heldoutMatch(String text) {
+    if (text == null) {
+      return Optional.empty();
+    }
     String[] parts = text.split(",");
     try {
-      return new HeldoutMatchParameters(
-          Integer.parseInt(parts[0]),
-          Integer.parseInt(parts[1]),
-          Integer.parseInt(parts[2]),
-          Integer.parseInt(parts[3]),
-          Double.parseDouble(parts[4]),
-          Double.parseDouble(parts[5]));
+      return Optional.of(
+          new HeldoutMatchParameters(
+              Integer.parseInt(parts[0]),
+              Integer.parseInt(parts[1]),
+              Integer.parseInt(parts[2]),
+              Integer.parseInt(parts[3]),
+              Double.parseDouble(parts[4]),
+              Double.parseDouble(parts[5])));
     } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
       throw new UnusableException(
           "--heldout-match: six numbers, such as 3000,200,64,96,1e-3,0.1", e);
@@ -272,6 +323,24 @@ final class BenchCommand {
         paramLabel = "DIR",
         description = "Folder of trained models (default: ${DEFAULT-VALUE}).")
     private Path cache = Path.of("bench-cache");
+
+    EraseBench.Settings settings(
+        List<String> cases,
+        int subjects,
+        List<String> methods,
+        Optional<HeldoutMatchParameters> tuned) {
+      return new EraseBench.Settings(
+          cases,
+          dataset,
+          Optional.ofNullable(lineage),
+          samples,
+          subjects,
+          folds,
+          methods,
+          tuned,
+          seeds,
+          cache);
+    }
   }
 
   /** Which disk is measured on. */

@@ -59,15 +59,15 @@ class GateTest {
   void forgettingIsHeldToFromBothSidesByTheTargets() {
     Evaluator.Measured before = measured(1000, 750, 1000);
     List<GateCheck> right = gate(false).check(before, expecting(measured(1000, 750, 760), 750));
-    List<GateCheck> little = gate(false).check(before, expecting(measured(1000, 750, 950), 750));
-    List<GateCheck> much = gate(false).check(before, expecting(measured(1000, 750, 550), 750));
+    List<GateCheck> little = gate(false).check(before, expecting(measured(1000, 750, 1000), 750));
+    List<GateCheck> much = gate(false).check(before, expecting(measured(1000, 750, 450), 750));
 
     assertThat(check(right, "forget_gap").getPassed()).isTrue();
     assertThat(check(little, "forget_gap").getPassed()).isFalse();
     assertThat(check(much, "forget_gap").getPassed()).isFalse();
     assertThat(check(much, "forget_gap").getLeast()).contains(-0.1);
     assertThat(check(much, "forget_gap").getThreshold()).isEqualTo(0.1);
-    assertThat(check(much, "forget_gap").getValue()).isCloseTo(-0.2, within(1e-12));
+    assertThat(check(much, "forget_gap").getValue()).isCloseTo(-0.3, within(1e-12));
     assertThat(check(much, "membership_gap").getPassed()).isFalse();
     assertThat(check(much, "membership_gap").getValue()).isNegative();
     assertThat(check(little, "membership_gap").getPassed()).isFalse();
