@@ -300,8 +300,19 @@ class OfflineCommandsIT {
     // When
     Answer answer =
         run(
-            "evaluate", "--model", model, "--dataset", DATASET, "--forget", ids(0, 20), "--shadow",
-            "2", "--recipe", recipe, "--json", json);
+            "evaluate",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--shadow",
+            "2",
+            "--recipe",
+            recipe,
+            "--json",
+            json);
 
     // Then
     assertThat(answer).isEqualTo(new Answer(0, ""));
