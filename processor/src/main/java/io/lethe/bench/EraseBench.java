@@ -267,7 +267,7 @@ public final class EraseBench {
 
   private static Recipe convolutional(ErasureData data, int epochs, long seed, Integer... widths) {
     Shape shape = data.train().sampleShape();
-    return new Recipe(
+    return Recipe.of(
         BlockRecipe.cnn(shape, data.train().classes(), widths),
         new TrainingRecipe(epochs, 128, 0.003, TrainingRecipe.Schedule.ONE_CYCLE, 0, seed));
   }

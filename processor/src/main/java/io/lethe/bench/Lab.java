@@ -74,7 +74,7 @@ final class Lab {
         "model",
         recipe.toJson() + data.digest() + Arrays.toString(samples),
         file -> {
-          try (LoadedModel model = LoadedModel.create(recipe.init(), recipe.training().seed())) {
+          try (LoadedModel model = recipe.init().create(recipe.training().seed())) {
             new Trainer(recipe.training()).train(model, data, samples, progress(what, recipe));
             model.write(file);
           }
@@ -85,7 +85,7 @@ final class Lab {
   Targets targets(Recipe recipe, SampleDataset data, int folds) {
     CrossFit crossFit =
         new CrossFit(
-            () -> LoadedModel.create(recipe.init(), recipe.training().seed()),
+            () -> recipe.init().create(recipe.training().seed()),
             recipe.training(),
             folds);
     int[] all = IntStream.range(0, data.size()).toArray();

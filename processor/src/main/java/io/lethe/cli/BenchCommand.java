@@ -51,12 +51,12 @@ final class BenchCommand {
               description = "Turns, of which the median is taken (default: ${DEFAULT-VALUE}).",
               defaultValue = "5")
           int turns,
-      @Mixin Threads threads,
+      @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
     FisherBench.Settings settings =
-        new FisherBench.Settings(models, seconds, turns, threads.apply());
+        new FisherBench.Settings(models, seconds, turns, compute.apply());
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }
@@ -195,11 +195,11 @@ final class BenchCommand {
               description = "Other hyperparameters of heldout-match than its defaults.")
           String tuned,
       @Mixin ErasureOptions erasure,
-      @Mixin Threads threads,
+      @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
-    threads.apply();
+    compute.apply();
     new EraseBench(
             erasure.settings(
                 cases,
@@ -251,11 +251,11 @@ final class BenchCommand {
               description = "Other hyperparameters of heldout-match than its defaults.")
           String tuned,
       @Mixin ErasureOptions erasure,
-      @Mixin Threads threads,
+      @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
-    threads.apply();
+    compute.apply();
     new SequenceBench(
             new SequenceBench.Settings(
                 erasure.settings(cases, subjects, List.of(HeldoutMatch.NAME), heldoutMatch(tuned)),

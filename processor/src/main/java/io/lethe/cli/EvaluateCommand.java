@@ -76,7 +76,7 @@ final class EvaluateCommand implements Callable<Integer> {
   @Option(names = "--json", paramLabel = "FILE", description = "Also write the result as JSON.")
   private Path json;
 
-  @Mixin private Threads threads;
+  @Mixin private Compute compute;
 
   @Override
   public Integer call() throws IOException {
@@ -86,7 +86,7 @@ final class EvaluateCommand implements Callable<Integer> {
     Optional<HeldOutTargets> targets =
         Optional.ofNullable(heldOut).map(file -> HeldOutFile.read(file, input.dataset()));
     Optional<Shadows> shadows = shadows(input, targets);
-    threads.apply();
+    compute.apply();
     Terminal terminal = Terminal.standard();
     JobSamples samples =
         new JobSamples(

@@ -58,11 +58,11 @@ public record Shadows(
           String what = "shadow %d of %d".formatted(k + 1, count);
           Path trained = folder.resolve("trained");
           Path forgot = folder.resolve("unlearned");
-          train(what, all, 2L * k, trained, terminal);
-          unlearn(trained, forgot, k, terminal);
-          unlearned.add(k, forgot);
+          ModelFormat format = train(what, all, 2L * k, trained, terminal);
+          unlearn(trained, format, forgot, k, terminal);
+          unlearned.add(k, forgot, format);
           train(what + ", retrained", kept, 2L * k + 1, trained, terminal);
-          retrained.add(k, trained);
+          retrained.add(k, trained, format);
           Files.delete(trained);
           Files.delete(forgot);
         }
@@ -75,9 +75,9 @@ public record Shadows(
     return ShadowScores.between(unlearned.margins(), retrained.margins());
   }
 
-  private void train(String what, int[] samples, long stream, Path file, Terminal terminal) {
+  private ModelFormat train(String what, int[] samples, long stream, Path file, Terminal terminal) {
     Recipe own = recipe.withSeed(recipe.training().seed() + 1 + stream);
-    try (LoadedModel model = LoadedModel.create(own.init(), own.training().seed())) {
+    try (LoadedModel model = own.init().create(own.training().seed())) {
       new Trainer(own.training())
           .train(
               model,
@@ -85,14 +85,16 @@ public record Shadows(
               samples,
               ShownProgress.ofTraining(terminal, what, own.training().batch()));
       model.write(file);
+      return model.format();
     }
   }
 
-  private void unlearn(Path trained, Path output, int k, Terminal terminal) {
+  private void unlearn(
+      Path trained, ModelFormat format, Path output, int k, Terminal terminal) {
     ShownProgress progress = ShownProgress.ofJob(terminal);
     UnlearningPipeline pipeline = new UnlearningPipeline();
     UnlearningPipeline.Anchor anchor =
-        pipeline.anchor(trained, ModelFormat.DJL, dataset, new int[0], progress);
+        pipeline.anchor(trained, format, dataset, new int[0], progress);
     GateThresholds open =
         GateThresholds.newBuilder()
             .setMaxRetainDrop(1)
@@ -108,7 +110,7 @@ public record Shadows(
     pipeline.unlearn(
         new UnlearningRequest(
             trained,
-            ModelFormat.DJL,
+            format,
             dataset,
             holdout,
             forget,
@@ -150,8 +152,8 @@ public record Shadows(
           .toArray();
     }
 
-    void add(int k, Path file) {
-      try (LoadedModel model = LoadedModel.load(file, ModelFormat.DJL)) {
+    void add(int k, Path file, ModelFormat format) {
+      try (LoadedModel model = LoadedModel.load(file, format)) {
         forgetMargins[k] = ShadowScores.margins(model, dataset, forget);
         retainMargins[k] = ShadowScores.margins(model, dataset, retainSamples);
         holdoutMargins[k] = ShadowScores.margins(model, unseen, holdoutSamples);
