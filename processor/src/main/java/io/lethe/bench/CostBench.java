@@ -99,8 +99,8 @@ final class CostBench {
     terminal.line(
         String.format(
             Locale.ROOT,
-            "  %d samples erased of %d: %.1f s, of %d: %.1f s; retraining %.0f s; Fisher sums of the"
-                + " batch %.2f s, of all %.1f s",
+            "  %d samples erased of %d: %.1f s, of %d: %.1f s; retraining %.0f s; Fisher sums of"
+                + " the batch %.2f s, of all %.1f s",
             forgetSamples,
             large.samples(),
             batch,

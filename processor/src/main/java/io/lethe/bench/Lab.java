@@ -85,9 +85,7 @@ final class Lab {
   Targets targets(Recipe recipe, SampleDataset data, int folds) {
     CrossFit crossFit =
         new CrossFit(
-            () -> recipe.init().create(recipe.training().seed()),
-            recipe.training(),
-            folds);
+            () -> recipe.init().create(recipe.training().seed()), recipe.training(), folds);
     int[] all = IntStream.range(0, data.size()).toArray();
     List<int[]> split =
         crossFit.split(all, i -> data.subject(i).orElseThrow(), recipe.training().seed());

@@ -48,7 +48,8 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--shadow",
       paramLabel = "K",
       description = {
-        "Also train K models on everything and unlearn from each, train K others without the forget",
+        "Also train K models on everything and unlearn from each, train K others without the"
+            + " forget",
         "samples, and compare: the NeurIPS 2023 unlearning score and KLOM. Needs --recipe."
       })
   private Integer shadow;

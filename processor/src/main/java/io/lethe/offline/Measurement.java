@@ -92,7 +92,8 @@ public record Measurement(
 
   static void head(Terminal terminal) {
     terminal.line(
-        "  accuracy / loss       forget           retain           holdout          membership AUC");
+        "  accuracy / loss       forget           retain           holdout          membership"
+            + " AUC");
   }
 
   static void row(Terminal terminal, String name, Evaluation evaluation) {
@@ -109,8 +110,8 @@ public record Measurement(
 
   static void noteHoldout(Terminal terminal) {
     terminal.line(
-        "  No --holdout was given: a seeded tenth of the retained samples stands in, which the model"
-            + " has seen.");
+        "  No --holdout was given: a seeded tenth of the retained samples stands in, which the"
+            + " model has seen.");
   }
 
   private static String set(SetMetrics metrics) {

@@ -89,8 +89,7 @@ public record Shadows(
     }
   }
 
-  private void unlearn(
-      Path trained, ModelFormat format, Path output, int k, Terminal terminal) {
+  private void unlearn(Path trained, ModelFormat format, Path output, int k, Terminal terminal) {
     ShownProgress progress = ShownProgress.ofJob(terminal);
     UnlearningPipeline pipeline = new UnlearningPipeline();
     UnlearningPipeline.Anchor anchor =

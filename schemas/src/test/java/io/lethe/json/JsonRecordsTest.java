@@ -67,7 +67,8 @@ class JsonRecordsTest {
             {"requestId":"6f1e7a55-0000-4000-8000-00000000002a",\
             "selector":{"kind":"SUBJECT","subjectId":"s","sampleIds":[]},\
             "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z",\
-            "command":"ERASE"}""");
+            "command":"ERASE"}\
+            """);
   }
 
   @ParameterizedTest
