@@ -29,8 +29,7 @@ import java.util.Random;
  * the embedded broker to serving, beside a sequential read of the same disk that passes the
  * system's cache by.
  *
- * <p>Counted are the diagonals over retained samples, which are random numbers. Those over erased
- * samples lie beside them, are restored too and are not counted: they are zeros.
+ * <p>Counted are the snapshots of anchors, which are random numbers; nothing was erased from them.
  */
 public final class RestoreBench {
   private static final double NANOS = 1e9;

@@ -45,12 +45,20 @@ final class BenchCommand {
               description = "Turns, of which the median is taken (default: ${DEFAULT-VALUE}).",
               defaultValue = "5")
           int turns,
+      @Option(
+              names = "--minibatches",
+              paramLabel = "N",
+              description =
+                  "Also go through so many small minibatches and tell resident memory after the"
+                      + " 50th and the last (default: ${DEFAULT-VALUE}, none).",
+              defaultValue = "0")
+          int minibatches,
       @Mixin Threads threads,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
     FisherBench.Settings settings =
-        new FisherBench.Settings(models, seconds, turns, threads.apply());
+        new FisherBench.Settings(models, seconds, turns, threads.apply(), minibatches);
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }

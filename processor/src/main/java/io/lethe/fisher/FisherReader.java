@@ -24,15 +24,21 @@ public final class FisherReader {
   /**
    * The sums of an anchor; empty until its snapshot is whole.
    *
-   * @throws IllegalArgumentException when a chunk is missing, naming it
+   * @throws IllegalArgumentException when a chunk is missing or damaged, naming it
    */
   public Optional<FisherSums> sums(String modelId, String anchorId) {
     return state(modelId, anchorId)
         .map(
-            state ->
-                new FisherSums(
-                    read(modelId, anchorId, FisherKeys.RETAINED, state, state.getRetainedSamples()),
-                    read(modelId, anchorId, FisherKeys.ERASED, state, state.getErasedSamples())));
+            state -> {
+              long all = state.getRetainedSamples() + state.getErasedSamples();
+              FisherDiagonal snapshot = read(modelId, anchorId, FisherKeys.SNAPSHOT, state, all);
+              // Before the first SUBTRACT nothing is stored.
+              FisherDiagonal erased =
+                  state.getAppliedJobs().size() == 1
+                      ? snapshot.zero()
+                      : read(modelId, anchorId, FisherKeys.ERASED, state, state.getErasedSamples());
+              return new FisherSums(snapshot.minus(erased), erased);
+            });
   }
 
   private FisherDiagonal read(
@@ -40,6 +46,8 @@ public final class FisherReader {
     return FisherChunks.join(
         state.getTensors(),
         samples,
-        (tensor, chunk) -> store.get(FisherKeys.key(modelId, anchorId, area, tensor, chunk)));
+        (tensor, chunk) ->
+            StoredChunk.read(
+                tensor, chunk, store.get(FisherKeys.key(modelId, anchorId, area, tensor, chunk))));
   }
 }

@@ -42,14 +42,21 @@ class BenchIT {
   @Test
   void fisher() {
     ObjectNode json =
-        new FisherBench(new FisherBench.Settings(List.of("mlp"), 0.05, 3, 1), terminal).run();
+        new FisherBench(new FisherBench.Settings(List.of("mlp"), 0.05, 3, 1, 60), terminal).run();
 
     assertPositive(
         json,
         "/mlp/samplesPerSecond",
         "/mlp/forwardBackwardPerSecond",
         "/mlp/oneSampleLoopPerSecond",
-        "/mlp/peakRssMiB");
+        "/mlp/peakRssMiB",
+        "/mlp/memory/residentMiBAtMinibatch50",
+        "/mlp/memory/residentMiBAtMinibatch60",
+        "/mlp/codecs/FLOAT32/encodeMibPerSecond",
+        "/mlp/codecs/BFLOAT16_ZSTD/decodeMibPerSecond");
+    assertThat(json.at("/mlp/codecs/FLOAT32/share").asDouble()).isEqualTo(1);
+    assertThat(json.at("/mlp/codecs/BFLOAT16_ZSTD/largestRelativeError").asDouble())
+        .isBetween(1e-4, 1 / 256.0);
     assertThat(json.at("/mlp/ratio").asDouble())
         .isEqualTo(
             json.at("/mlp/samplesPerSecond").asDouble()
