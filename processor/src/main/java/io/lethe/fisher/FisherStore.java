@@ -106,6 +106,8 @@ public final class FisherStore {
     if (!isWhole(marker, commit, FisherKeys.SNAPSHOT)) {
       return Result.INCOMPLETE;
     }
+    // An anchor that comes again has erased nothing yet. Zeros are not stored, see FisherReader.
+    deletePrefix(FisherKeys.prefix(marker.getModelId(), marker.getAnchorId(), FisherKeys.ERASED));
     put(
         marker,
         FisherState.newBuilder()

@@ -1,10 +1,17 @@
 package io.lethe.topics;
 
+import static io.lethe.topics.Topic.KeyedBy.JOB;
+import static io.lethe.topics.Topic.KeyedBy.MODEL;
+import static io.lethe.topics.Topic.KeyedBy.REQUEST;
+import static io.lethe.topics.Topic.KeyedBy.SUBJECT;
+
 import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherKey;
+import io.lethe.events.HeldOutChunk;
+import io.lethe.events.HeldOutKey;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.JobProgress;
 import io.lethe.events.LineageKey;
@@ -13,16 +20,10 @@ import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestSignal;
 import io.lethe.events.UnlearningJob;
-import io.lethe.schemas.serde.EventSerdes;
-import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.RequestEvent;
-import io.lethe.topics.Topic.Cleanup;
-import io.lethe.topics.Topic.KeyedBy;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import org.apache.kafka.common.serialization.Serde;
-import org.apache.kafka.common.serialization.Serdes;
 
 /**
  * The topics of the contract, typed. Creation, the topology, workers and commands take names and
@@ -42,148 +43,62 @@ public final class Topics {
   private final Topic<String, JobProgress> jobProgress;
   private final Topic<String, JobOutcome> jobOutcomes;
   private final Topic<FisherKey, FisherChunk> fisherUpdates;
+  private final Topic<HeldOutKey, HeldOutChunk> heldoutTargets;
   private final Topic<String, ModelVersion> modelVersions;
   private final Topic<String, ErasureReceipt> erasureReceipts;
   private final Topic<String, RequestSignal> requestSignals;
   private final Topic<String, RequestEvent> requestFeedback;
   private final Topic<byte[], byte[]> deadLetters;
+  private final List<Topic<?, ?>> all;
 
   /**
    * @param prefix put before each name, e.g. {@code lethe.}
    * @param registry the {@code schema.registry.*} and serde settings
    */
   public Topics(String prefix, Map<String, ?> registry) {
-    Serde<String> id = Serdes.String();
-    models =
-        new Topic<>(
-            prefix + "models",
-            KeyedBy.MODEL,
-            k -> k,
-            Cleanup.COMPACT,
-            null,
-            MIB,
-            id,
-            CloudEventSerde.of(ModelRegistered.class, registry));
-    modelCommands =
-        new Topic<>(
-            prefix + "model-commands",
-            KeyedBy.MODEL,
-            k -> k,
-            Cleanup.DELETE,
-            MONTH,
-            MIB,
-            id,
-            CloudEventSerde.of(ModelCommand.class, registry));
+    Declarations declare = new Declarations(prefix, registry);
+    models = declare.event("models", ModelRegistered.class).keyedBy(MODEL).compacted();
+    modelCommands = declare.event("model-commands", ModelCommand.class).keyedBy(MODEL).kept(MONTH);
     datasetLineage =
-        new Topic<>(
-            prefix + "dataset-lineage",
-            KeyedBy.SUBJECT,
-            LineageKey::getSubjectId,
-            Cleanup.COMPACT,
-            null,
-            8 * MIB,
-            EventSerdes.of(LineageKey.class, registry, true),
-            CloudEventSerde.of(DatasetLineage.class, registry));
+        declare
+            .event("dataset-lineage", DatasetLineage.class)
+            .keyedBy(SUBJECT, LineageKey.class, LineageKey::getSubjectId)
+            .upTo(8 * MIB)
+            .compacted();
     deletionRequests =
-        new Topic<>(
-            prefix + "deletion-requests",
-            KeyedBy.SUBJECT,
-            k -> k,
-            Cleanup.DELETE,
-            TWO_MONTHS,
-            8 * MIB,
-            id,
-            CloudEventSerde.of(DeletionRequest.class, registry));
+        declare
+            .event("deletion-requests", DeletionRequest.class)
+            .keyedBy(SUBJECT)
+            .upTo(8 * MIB)
+            .kept(TWO_MONTHS);
     unlearningJobs =
-        new Topic<>(
-            prefix + "unlearning-jobs",
-            KeyedBy.MODEL,
-            k -> k,
-            Cleanup.DELETE,
-            MONTH,
-            16 * MIB,
-            id,
-            CloudEventSerde.of(UnlearningJob.class, registry));
-    jobProgress =
-        new Topic<>(
-            prefix + "job-progress",
-            KeyedBy.JOB,
-            k -> k,
-            Cleanup.DELETE,
-            DAY,
-            MIB,
-            id,
-            CloudEventSerde.of(JobProgress.class, registry));
+        declare
+            .event("unlearning-jobs", UnlearningJob.class)
+            .keyedBy(MODEL)
+            .upTo(16 * MIB)
+            .kept(MONTH);
+    jobProgress = declare.event("job-progress", JobProgress.class).keyedBy(JOB).kept(DAY);
     jobOutcomes =
-        new Topic<>(
-            prefix + "job-outcomes",
-            KeyedBy.MODEL,
-            k -> k,
-            Cleanup.DELETE,
-            MONTH,
-            MIB,
-            id,
-            CloudEventSerde.of(JobOutcome.class, registry));
+        declare.event("job-outcomes", JobOutcome.class).keyedBy(MODEL).upTo(16 * MIB).kept(MONTH);
     fisherUpdates =
-        new Topic<>(
-            prefix + "fisher-updates",
-            KeyedBy.MODEL,
-            FisherKey::getModelId,
-            Cleanup.DELETE,
-            MONTH,
-            MIB,
-            EventSerdes.of(FisherKey.class, registry, true),
-            CloudEventSerde.of(FisherChunk.class, registry));
-    modelVersions =
-        new Topic<>(
-            prefix + "model-versions",
-            KeyedBy.MODEL,
-            k -> k,
-            Cleanup.COMPACT,
-            null,
-            MIB,
-            id,
-            CloudEventSerde.of(ModelVersion.class, registry));
+        declare
+            .event("fisher-updates", FisherChunk.class)
+            .keyedBy(MODEL, FisherKey.class, FisherKey::getModelId)
+            .kept(MONTH);
+    heldoutTargets =
+        declare
+            .event("heldout-targets", HeldOutChunk.class)
+            .keyedBy(MODEL, HeldOutKey.class, HeldOutKey::getModelId)
+            .compacted();
+    modelVersions = declare.event("model-versions", ModelVersion.class).keyedBy(MODEL).compacted();
     erasureReceipts =
-        new Topic<>(
-            prefix + "erasure-receipts",
-            KeyedBy.REQUEST,
-            k -> k,
-            Cleanup.COMPACT,
-            null,
-            MIB,
-            id,
-            CloudEventSerde.of(ErasureReceipt.class, registry));
+        declare.event("erasure-receipts", ErasureReceipt.class).keyedBy(REQUEST).compacted();
     requestSignals =
-        new Topic<>(
-            prefix + "request-signals",
-            KeyedBy.REQUEST,
-            k -> k,
-            Cleanup.DELETE,
-            TWO_MONTHS,
-            MIB,
-            id,
-            CloudEventSerde.of(RequestSignal.class, registry));
+        declare.event("request-signals", RequestSignal.class).keyedBy(REQUEST).kept(TWO_MONTHS);
     requestFeedback =
-        new Topic<>(
-            prefix + "request-feedback",
-            KeyedBy.SUBJECT,
-            k -> k,
-            Cleanup.DELETE,
-            MONTH,
-            MIB,
-            id,
-            StateSerde.of(RequestEvent.class));
-    deadLetters =
-        new Topic<>(
-            prefix + "dead-letters",
-            KeyedBy.SOURCE,
-            k -> "",
-            Cleanup.DELETE,
-            TWO_MONTHS,
-            16 * MIB,
-            Serdes.ByteArray(),
-            Serdes.ByteArray());
+        declare.state("request-feedback", RequestEvent.class).keyedBy(SUBJECT).kept(MONTH);
+    deadLetters = declare.raw("dead-letters").upTo(16 * MIB).kept(TWO_MONTHS);
+    all = declare.all();
   }
 
   public Topic<String, ModelRegistered> models() {
@@ -221,6 +136,11 @@ public final class Topics {
     return fisherUpdates;
   }
 
+  /** What models that never saw them say about samples; only until the stores have it. */
+  public Topic<HeldOutKey, HeldOutChunk> heldoutTargets() {
+    return heldoutTargets;
+  }
+
   public Topic<String, ModelVersion> modelVersions() {
     return modelVersions;
   }
@@ -246,21 +166,8 @@ public final class Topics {
     return deadLetters;
   }
 
-  /** Every topic, in the order of the contract. */
+  /** Every topic, in the order of the contract: that of their declarations. */
   public List<Topic<?, ?>> all() {
-    return List.of(
-        models,
-        modelCommands,
-        datasetLineage,
-        deletionRequests,
-        unlearningJobs,
-        jobProgress,
-        jobOutcomes,
-        fisherUpdates,
-        modelVersions,
-        erasureReceipts,
-        requestSignals,
-        requestFeedback,
-        deadLetters);
+    return all;
   }
 }
