@@ -53,12 +53,12 @@ final class BenchCommand {
                       + " 50th and the last (default: ${DEFAULT-VALUE}, none).",
               defaultValue = "0")
           int minibatches,
-      @Mixin Threads threads,
+      @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
     FisherBench.Settings settings =
-        new FisherBench.Settings(models, seconds, turns, threads.apply(), minibatches);
+        new FisherBench.Settings(models, seconds, turns, compute.apply(), minibatches);
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }

@@ -4,9 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
-import ai.djl.nn.Parameter;
 import io.lethe.dataset.SampleDataset;
-import io.lethe.model.DjlModel;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import java.util.IdentityHashMap;
@@ -23,12 +21,12 @@ final class ProbedFisher implements AutoCloseable {
   /** Memory for per-sample gradients of a layer that runs more than once. */
   private static final long SHARED_BYTES = 64 << 20;
 
-  private final DjlModel model;
-  private final ProbedBlock block;
+  private final LoadedModel model;
+  private final ProbedModel block;
   private final List<LoadedModel.Weight> weights;
   private final Map<NDArray, Integer> positions = new IdentityHashMap<>();
 
-  private ProbedFisher(DjlModel model, ProbedBlock block) {
+  private ProbedFisher(LoadedModel model, ProbedModel block) {
     this.model = model;
     this.block = block;
     weights = model.weights();
@@ -39,9 +37,7 @@ final class ProbedFisher implements AutoCloseable {
 
   /** Empty where a parameter belongs to no layer that has a fast form. */
   static Optional<ProbedFisher> of(LoadedModel model) {
-    return model instanceof DjlModel djl
-        ? ProbedBlock.of(djl.block()).map(block -> new ProbedFisher(djl, block))
-        : Optional.empty();
+    return ProbedModel.of(model).map(block -> new ProbedFisher(model, block));
   }
 
   /** What a sample of the last minibatch took, in bytes. */
@@ -61,15 +57,14 @@ final class ProbedFisher implements AutoCloseable {
   Optional<NDArray[]> squares(NDManager scope, SampleDataset dataset, int[] batch) {
     try (GradientMode on = GradientMode.on()) {
       NDList xy = dataset.batch(scope, batch);
-      NDArray logits =
-          block.forward(model.parameterStore(), xy.get(0).toType(model.dataType(), false));
-      if (!block.layers().stream().allMatch(layer -> layer.sees(batch.length))) {
+      NDArray logits = block.forward(xy.get(0).toType(model.dataType(), false));
+      if (!block.sees(batch.length)) {
         return Optional.empty();
       }
       FisherComputer.backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
       try (GradientMode off = GradientMode.off()) {
         NDArray[] squares = new NDArray[weights.size()];
-        for (ProbedBlock.Layer layer : block.layers()) {
+        for (ProbedModel.Layer layer : block.layers()) {
           addLayer(layer, squares, scope);
         }
         return Optional.of(squares);
@@ -77,16 +72,15 @@ final class ProbedFisher implements AutoCloseable {
     }
   }
 
-  private void addLayer(ProbedBlock.Layer layer, NDArray[] squares, NDManager minibatchScope) {
-    Map<String, Parameter> parameters = layer.layer().getDirectParameters().toMap();
+  private void addLayer(ProbedModel.Layer layer, NDArray[] squares, NDManager minibatchScope) {
+    Map<String, NDArray> parameters = layer.parameters();
     try (NDManager scope = minibatchScope.newSubManager()) {
       NDList inputs = new NDList();
       NDList gradients = new NDList();
-      for (ProbedBlock.Call call : layer.calls()) {
+      for (ProbedModel.Call call : layer.calls()) {
         NDArray gradient = call.gradient();
         if (gradient == null) {
-          int first = positions.get(parameters.values().iterator().next().getArray());
-          throw FisherComputer.noGradient(weights.get(first).name());
+          throw FisherComputer.noGradient(nameOf(parameters));
         }
         gradient.attach(scope);
         inputs.add(call.input());
@@ -100,27 +94,35 @@ final class ProbedFisher implements AutoCloseable {
               : shared(layer, inputs, gradients, parameters);
       sums.forEach((name, sum) -> add(parameters.get(name), sum, squares, minibatchScope));
     }
-    layer.calls().forEach(call -> call.probe().close());
   }
 
-  private void add(Parameter parameter, NDArray sum, NDArray[] squares, NDManager scope) {
-    Integer position = positions.get(parameter.getArray());
+  /** A weight of a layer, by name: its running statistics are none. */
+  private String nameOf(Map<String, NDArray> parameters) {
+    return parameters.values().stream()
+        .filter(positions::containsKey)
+        .findFirst()
+        .map(parameter -> weights.get(positions.get(parameter)).name())
+        .orElse("of a frozen layer");
+  }
+
+  private void add(NDArray parameter, NDArray sum, NDArray[] squares, NDManager scope) {
+    Integer position = positions.get(parameter);
     if (position == null) {
-      return; // frozen
+      return; // frozen, or computed from other parameters
     }
-    NDArray shaped = sum.reshape(parameter.getArray().getShape());
+    NDArray shaped = sum.reshape(parameter.getShape());
     squares[position] = squares[position] == null ? shaped : squares[position].add(shaped);
     squares[position].attach(scope);
   }
 
   /** A layer that ran more than once: a sample's gradients add up before they are squared. */
   private Map<String, NDArray> shared(
-      ProbedBlock.Layer layer, NDList inputs, NDList gradients, Map<String, Parameter> parameters) {
+      ProbedModel.Layer layer, NDList inputs, NDList gradients, Map<String, NDArray> parameters) {
     NDManager owner = inputs.getManager();
     long samples = inputs.get(0).getShape().get(0);
     long bytes = 0;
-    for (Parameter parameter : parameters.values()) {
-      bytes += parameter.getArray().getShape().size() * model.dataType().getNumOfBytes();
+    for (NDArray parameter : parameters.values()) {
+      bytes += parameter.getShape().size() * model.dataType().getNumOfBytes();
     }
     long step = Math.max(1, Math.min(samples, SHARED_BYTES / bytes));
     Map<String, NDArray> sums = new TreeMap<>();
