@@ -2,6 +2,7 @@ package io.lethe.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.bench.FisherBench;
+import io.lethe.bench.PendingBench;
 import io.lethe.bench.RestoreBench;
 import io.lethe.bench.StreamBench;
 import io.lethe.terminal.Terminal;
@@ -21,6 +22,8 @@ import picocli.CommandLine.Option;
     description = "Measures the program on this machine.",
     mixinStandardHelpOptions = true)
 final class BenchCommand {
+  private static final int PENDING_STEPS = 10;
+
   @Command(
       name = "fisher",
       description = "Samples per second of the Fisher diagonal, beside a plain training step.",
@@ -110,6 +113,13 @@ final class BenchCommand {
               defaultValue = "100")
           int events,
       @Option(
+              names = "--pending",
+              paramLabel = "N",
+              description =
+                  "In place of all that: rate and memory while N tasks come to wait, over the"
+                      + " models of --models, in ten steps.")
+          Integer pending,
+      @Option(
               names = "--unsigned",
               description = "Leave out the signatures of receipts, to see what they cost.")
           boolean unsigned,
@@ -122,6 +132,12 @@ final class BenchCommand {
       @Mixin JsonOption json)
       throws IOException {
     json.check();
+    if (pending != null) {
+      PendingBench.Settings settings =
+          new PendingBench.Settings(pending, models, PENDING_STEPS, threads, folder.path());
+      json.write(new PendingBench(settings, Terminal.standard()).run());
+      return Main.DONE;
+    }
     StreamBench.Settings settings =
         new StreamBench.Settings(
             requests,

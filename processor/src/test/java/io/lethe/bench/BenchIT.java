@@ -93,6 +93,21 @@ class BenchIT {
   }
 
   @Test
+  void pending() throws IOException {
+    ObjectNode json =
+        new PendingBench(new PendingBench.Settings(41, 3, 2, 1, directory), terminal).run();
+
+    assertPositive(
+        json, "/steps/0/eventsPerSecond", "/steps/1/eventsPerSecond", "/steps/1/peakRssMiB");
+    assertThat(json.at("/pending").asInt()).isEqualTo(40);
+    assertThat(json.at("/lastToFirst").asDouble())
+        .isEqualTo(
+            json.at("/steps/1/eventsPerSecond").asDouble()
+                / json.at("/steps/0/eventsPerSecond").asDouble());
+    assertNothingIsLeft();
+  }
+
+  @Test
   void restore() throws IOException {
     ObjectNode json = new RestoreBench(new RestoreBench.Settings(7, 3, directory), terminal).run();
 
