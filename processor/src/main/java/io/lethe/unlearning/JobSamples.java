@@ -30,18 +30,22 @@ public final class JobSamples {
    */
   public JobSamples(
       SampleDataset dataset, Optional<SampleDataset> holdout, int[] forget, long seed) {
-    this(dataset, holdout, forget, Set.of(), seed);
+    this(dataset, holdout, forget, Set.of(), new int[0], Optional.empty(), seed);
   }
 
   /**
    * @param forgetClasses whole classes that are to be forgotten: none of their samples is retained
    *     or measured as holdout
+   * @param earlier those of {@code forget} that earlier batches erased
+   * @param targets what models that never saw them say about the forget samples
    */
-  JobSamples(
+  public JobSamples(
       SampleDataset dataset,
       Optional<SampleDataset> holdout,
       int[] forget,
       Set<Integer> forgetClasses,
+      int[] earlier,
+      Optional<HeldOutTargets> targets,
       long seed) {
     int[] retained = kept(dataset, forgetClasses, Sampling.complement(dataset.size(), forget));
     int[] holdoutPool;
@@ -67,7 +71,9 @@ public final class JobSamples {
             forget,
             Sampling.choose(repairPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.RETAIN)),
             holdout.orElse(dataset),
-            measured);
+            measured,
+            earlier,
+            targets);
   }
 
   /** Retained samples that a repair may train on. */

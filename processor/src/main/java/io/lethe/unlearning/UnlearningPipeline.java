@@ -9,7 +9,6 @@ import io.lethe.events.GateCheck;
 import io.lethe.events.JobStage;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.StageSeconds;
-import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import java.nio.file.Path;
@@ -135,6 +134,8 @@ public final class UnlearningPipeline {
               request.holdout(),
               forget,
               request.forgetClasses(),
+              request.erased(),
+              request.targets(),
               request.seed());
       unseen = samples.unseen();
       repairPool = samples.repairPool();
@@ -161,7 +162,7 @@ public final class UnlearningPipeline {
               request.seed(),
               progress);
       double fisherSeconds = watch.lap();
-      Evaluation before = measure();
+      Evaluator.Measured before = measure(Optional.empty());
       Optional<Double> classesBefore = forgottenClassAccuracy();
       List<UnlearningResult.LeftOut> leftOut = new ArrayList<>();
       List<UnlearningMethod> ladder = new ArrayList<>();
@@ -180,15 +181,15 @@ public final class UnlearningPipeline {
       }
       UnlearningMethod method = null;
       UnlearningMethod.Applied applied = null;
-      Evaluation after = null;
+      Evaluator.Measured after = null;
       List<GateCheck> checks = List.of();
-      for (UnlearningMethod rung : ladder) {
+      for (UnlearningMethod rung : ladder) { // ESCALATE: the next one
         method = rung;
         anchor.restore(model);
         applied = method.apply(task);
         methodSeconds += applied.methodSeconds();
         repairSeconds += applied.repairSeconds();
-        after = measure();
+        after = measure(Optional.of(before));
         checks = new Gate(request.policy().getGate()).check(before, after);
         if (Gate.passed(checks)) {
           break;
@@ -200,7 +201,7 @@ public final class UnlearningPipeline {
       anchor.restore(model);
       UnlearningMethod control = method.control(applied);
       control.apply(task);
-      Evaluation controlled = evaluator.evaluate(model, progress);
+      Evaluation controlled = evaluator.measure(model, Optional.of(before), progress).evaluation();
       evaluateSeconds += watch.lap();
       progress.at(JobStage.STORE, 0, 1);
       released.restore(model);
@@ -209,8 +210,8 @@ public final class UnlearningPipeline {
           batchFisher,
           method.name(),
           applied.selectedFraction(),
-          before,
-          after,
+          before.evaluation(),
+          after.evaluation(),
           controlled,
           control.name(),
           List.copyOf(leftOut),
@@ -220,7 +221,7 @@ public final class UnlearningPipeline {
                   new UnlearningResult.ForgottenClasses(
                       forgottenClassSamples().length, share, classesAfter.orElseThrow())),
           checks,
-          Gate.passed(checks) ? Verdict.RELEASE : Verdict.HOLD,
+          Gate.verdict(checks, false),
           request.holdout().isPresent(),
           new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
     }
@@ -247,11 +248,11 @@ public final class UnlearningPipeline {
                   .getAccuracy());
     }
 
-    private Evaluation measure() {
+    private Evaluator.Measured measure(Optional<Evaluator.Measured> parent) {
       watch.lap();
-      Evaluation evaluation = evaluator.evaluate(model, progress);
+      Evaluator.Measured measured = evaluator.measure(model, parent, progress);
       evaluateSeconds += watch.lap();
-      return evaluation;
+      return measured;
     }
   }
 
