@@ -2,6 +2,7 @@ package io.lethe.batching;
 
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelResult;
+import io.lethe.events.Trace;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.state.ErasureTask;
@@ -30,7 +31,8 @@ final class Batches {
   private final Jobs jobs;
 
   /** What a job will serve. */
-  private record Batch(TreeSet<String> samples, long end, int requests, long requestedSamples) {}
+  private record Batch(
+      TreeSet<String> samples, long end, int requests, long requestedSamples, Trace trace) {}
 
   Batches(
       BatchingSettings settings,
@@ -128,6 +130,7 @@ final class Batches {
         job(unlearning)
             .setSampleIds(List.copyOf(batch.samples()))
             .setRequests(batch.requests())
+            .setTrace(batch.trace())
             .build());
     try (KeyValueIterator<Bytes, ErasureTask> tasks = tasks(unlearning)) {
       while (tasks.hasNext()) {
@@ -141,6 +144,7 @@ final class Batches {
   private Batch gather(ModelState state) {
     String modelId = state.getRegistration().getModelId();
     TreeSet<String> samples = new TreeSet<>();
+    BatchTrace trace = new BatchTrace();
     int requests = 0;
     long requestedSamples = 0;
     try (KeyValueIterator<Bytes, ErasureTask> tasks =
@@ -152,16 +156,22 @@ final class Batches {
             requests >= settings.maxSamplesPerJob()
                 || samples.size() + ids.size() > settings.maxSamplesPerJob();
         if (requests > 0 && full) {
-          return new Batch(samples, BatchingStores.sequence(entry.key), requests, requestedSamples);
+          return new Batch(
+              samples,
+              BatchingStores.sequence(entry.key),
+              requests,
+              requestedSamples,
+              trace.trace());
         }
         ids.stream()
             .filter(id -> !stores.isErased(modelId, state.getAnchorId(), id))
             .forEach(samples::add);
+        trace.add(entry.value);
         requests++;
         requestedSamples += ids.size();
       }
     }
-    return new Batch(samples, state.getNextTask(), requests, requestedSamples);
+    return new Batch(samples, state.getNextTask(), requests, requestedSamples, trace.trace());
   }
 
   /** Tells the requests of the batch that the current version has forgotten their samples. */

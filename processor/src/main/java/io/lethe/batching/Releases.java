@@ -79,7 +79,7 @@ final class Releases {
                 .setPublishedAt(emitter.now())
                 .setAttestation("")
                 .build());
-    emitter.emit(version);
+    emitter.emit(version, job.getTrace());
     return batches.answer(
         jobs.ended(state)
             .setVersion(version.getVersion())

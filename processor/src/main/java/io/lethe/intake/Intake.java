@@ -9,12 +9,12 @@ import io.lethe.state.IntakeStage;
 import io.lethe.state.Lineage;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
+import io.lethe.streams.TracedContext;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 
 /**
  * The rules of intake for one partition of data subjects.
@@ -39,7 +39,7 @@ final class Intake {
   /** Where the look for bindings that have expired goes on; from the start after a restart. */
   private String unboundTo;
 
-  Intake(IntakeSettings settings, ProcessorContext<String, IntakeOutput> context) {
+  Intake(IntakeSettings settings, TracedContext<String, IntakeOutput> context) {
     this.settings = settings;
     stores = new IntakeStores(context);
     emitter = new IntakeEmitter(context);
@@ -108,7 +108,7 @@ final class Intake {
     IntakeRequest known = stores.request(request.getRequestId());
     if (known != null) {
       if (!known.getFingerprint().equals(fingerprint)) {
-        emitter.deny(request, fingerprint, "request_id_taken");
+        emitter.deny(request, fingerprint, "request_id_taken", emitter.trace());
       }
       return; // the first one's status stands
     }
@@ -121,10 +121,11 @@ final class Intake {
             .setRegulation(request.getRegulation())
             .setReceivedAt(request.getReceivedAt())
             .setDueAt(dueAt(request))
+            .setTrace(emitter.trace())
             .build();
     if (objection.isPresent()) {
       stores.putRequest(request.getRequestId(), seen);
-      emitter.deny(request, fingerprint, objection.get());
+      emitter.deny(request, fingerprint, objection.get(), emitter.trace());
     } else if (!resolution.accept(request, Waiting.keyOf(request), seen)) {
       waiting.add(request, seen);
     }

@@ -165,6 +165,7 @@ final class LateData {
             .setRegulation(erasure.getRegulation())
             .setReceivedAt(now)
             .setDueAt(DueDates.dueAt(erasure.getRegulation(), now))
+            .setTrace(emitter.trace())
             .build(),
         samplesByModel,
         List.of(),

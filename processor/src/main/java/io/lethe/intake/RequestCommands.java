@@ -207,6 +207,7 @@ final class RequestCommands {
               .setSampleIds(List.of())
               .setReceivedAt(request.getReceivedAt())
               .setDueAt(dueAt)
+              .setTrace(emitter.trace())
               .build());
     }
   }

@@ -91,7 +91,8 @@ final class Resolution {
             .setModels(models)
             .setReceivedAt(seen.getReceivedAt())
             .setDueAt(dueAt)
-            .setFollowUpOf(followUpOf));
+            .setFollowUpOf(followUpOf)
+            .setTrace(seen.getTrace().orElse(null)));
     for (String modelId : models) {
       emitter.emit(
           ErasureTask.newBuilder()
@@ -103,6 +104,7 @@ final class Resolution {
               .setClasses(classes)
               .setReceivedAt(seen.getReceivedAt())
               .setDueAt(dueAt)
+              .setTrace(seen.getTrace().orElse(null))
               .build());
     }
   }

@@ -4,12 +4,14 @@ import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelResult;
 import io.lethe.events.RequestSignal;
 import io.lethe.events.RequestStatus;
+import io.lethe.events.Trace;
 import io.lethe.state.ModelProgress;
 import io.lethe.state.ModelStage;
 import io.lethe.state.RequestConflict;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.state.RequestState;
+import io.lethe.streams.TracedContext;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -18,7 +20,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
 
 /**
@@ -37,7 +38,7 @@ final class Tracking {
   private final TrackingSettings settings;
 
   private final UnaryOperator<ErasureReceipt> attestor;
-  private final ProcessorContext<String, TrackingOutput> context;
+  private final TracedContext<String, TrackingOutput> context;
   private final TrackingStores stores;
   private final Signals signals;
   private final EarlyCommandQueue early;
@@ -45,7 +46,7 @@ final class Tracking {
   Tracking(
       TrackingSettings settings,
       UnaryOperator<ErasureReceipt> attestor,
-      ProcessorContext<String, TrackingOutput> context) {
+      TracedContext<String, TrackingOutput> context) {
     this.settings = settings;
     this.attestor = attestor;
     this.context = context;
@@ -87,11 +88,8 @@ final class Tracking {
     }
     ErasureReceipt receipt = attestor.apply(Conflicts.receipt(event, now()));
     put(requestId, Conflicts.with(known, event));
-    context.forward(
-        new Record<>(
-            receipt.getRequestId().toString(),
-            new TrackingOutput.Receipt(receipt),
-            context.currentSystemTimeMs()));
+    forward(
+        receipt.getRequestId().toString(), new TrackingOutput.Receipt(receipt), event.getTrace());
     feedback(event, RequestEventKind.DENIED, event.getFingerprint(), event.getIntakePartition());
   }
 
@@ -105,14 +103,14 @@ final class Tracking {
   }
 
   private void routeTo(int partition, RequestEvent command) {
-    forward(
-        command,
-        new TrackingOutput.Feedback(
-            RequestEvent.newBuilder(command).setIntakePartition(partition).build()));
+    feedback(RequestEvent.newBuilder(command).setIntakePartition(partition));
   }
 
   private void undeliverable(RequestEvent command) {
-    forward(command, new TrackingOutput.Undeliverable(command, new UnknownRequestException()));
+    forward(
+        command.getRequestId().toString(),
+        new TrackingOutput.Undeliverable(command, new UnknownRequestException()),
+        command.getTrace());
   }
 
   private static RequestState advanced(RequestState state, RequestEvent event) {
@@ -173,16 +171,17 @@ final class Tracking {
     boolean ends = !ended && isFinal(after.getStatus());
     // Signed before the end is stored: what fails here must not leave an end without a receipt.
     Optional<ErasureReceipt> receipt = ends ? Optional.of(receipt(event, after)) : Optional.empty();
-    put(event.getRequestId().toString(), after);
+    String requestId = event.getRequestId().toString();
+    put(requestId, after);
     if (receipt.isPresent()) {
-      forward(event, new TrackingOutput.Receipt(receipt.get()));
+      forward(requestId, new TrackingOutput.Receipt(receipt.get()), after.getTrace());
       if (after.getStatus() == RequestStatus.CANCELLED && after.getAccepted()) {
         tellIntake(event, RequestEventKind.CANCELLED, after); // it binds nothing that comes later
       }
     }
     if (event.getIntakePartition() >= 0) {
       early
-          .take(event.getRequestId().toString())
+          .take(requestId)
           .forEach(command -> routeTo(event.getIntakePartition(), command));
     }
   }
@@ -206,8 +205,7 @@ final class Tracking {
   private void signal(String requestId, RequestState state) {
     RequestSignal signal = signals.signal(requestId, state, now());
     put(requestId, signals.signalled(state, signal));
-    context.forward(
-        new Record<>(requestId, new TrackingOutput.Signal(signal), context.currentSystemTimeMs()));
+    forward(requestId, new TrackingOutput.Signal(signal), state.getTrace());
   }
 
   /** Forgets a request here and at intake, with those that were denied for its id. */
@@ -262,16 +260,14 @@ final class Tracking {
     if (partition < 0) {
       return;
     }
-    forward(
-        event,
-        new TrackingOutput.Feedback(
-            RequestEvent.newBuilder()
-                .setRequestId(event.getRequestId())
-                .setFingerprint(fingerprint)
-                .setKind(kind)
-                .setIntakePartition(partition)
-                .setAt(now())
-                .build()));
+    feedback(
+        RequestEvent.newBuilder()
+            .setRequestId(event.getRequestId())
+            .setFingerprint(fingerprint)
+            .setKind(kind)
+            .setIntakePartition(partition)
+            .setAt(now())
+            .setTrace(event.getTrace().orElse(null)));
   }
 
   private static RequestState concluded(RequestState state) {
@@ -330,6 +326,7 @@ final class Tracking {
         .setReceivedAt(event.getReceivedAt().orElseThrow())
         .setDueAt(event.getDueAt().orElse(state.getDueAt().orElse(null)))
         .setIntakePartition(event.getIntakePartition())
+        .setTrace(event.getTrace().orElse(null))
         .setUpdatedAt(event.getAt());
   }
 
@@ -386,9 +383,13 @@ final class Tracking {
             .build());
   }
 
-  private void forward(RequestEvent event, TrackingOutput output) {
-    context.forward(
-        new Record<>(event.getRequestId().toString(), output, context.currentSystemTimeMs()));
+  private void feedback(RequestEvent.Builder event) {
+    RequestEvent built = event.build();
+    forward(built.getRequestId().toString(), new TrackingOutput.Feedback(built), built.getTrace());
+  }
+
+  private void forward(String requestId, TrackingOutput output, Optional<Trace> trace) {
+    context.forward(new Record<>(requestId, output, context.currentSystemTimeMs()), trace);
   }
 
   private static boolean isFinal(RequestStatus status) {
