@@ -77,8 +77,7 @@ final class LineageImport {
               .send(
                   topics.datasetLineage(),
                   new LineageKey(group.subjectId(), datasetId),
-                  new DatasetLineage(
-                      group.subjectId(), datasetId, group.sampleIds(), recordedAt))
+                  new DatasetLineage(group.subjectId(), datasetId, group.sampleIds(), recordedAt))
               .whenComplete(
                   (metadata, error) -> {
                     if (error != null) {

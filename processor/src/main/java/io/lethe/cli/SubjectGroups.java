@@ -59,8 +59,7 @@ final class SubjectGroups implements AutoCloseable {
   }
 
   void add(String sampleId, String subject) throws IOException {
-    open.computeIfAbsent(
-            subject, name -> new Group(pseudonyms.pseudonym(name), new ArrayList<>(2)))
+    open.computeIfAbsent(subject, name -> new Group(pseudonyms.pseudonym(name), new ArrayList<>(2)))
         .sampleIds()
         .add(sampleId);
     characters += sampleId.length();

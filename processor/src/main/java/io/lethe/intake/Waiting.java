@@ -99,8 +99,7 @@ final class Waiting {
     stores.putRequest(
         request.getRequestId(),
         IntakeRequest.newBuilder(seen).setStage(IntakeStage.DENIED).clearWaitingKey().build());
-    emitter.deny(
-        request, seen.getFingerprint(), reason(request), seen.getTrace().orElse(null));
+    emitter.deny(request, seen.getFingerprint(), reason(request), seen.getTrace().orElse(null));
   }
 
   private String reason(DeletionRequest request) {

@@ -31,7 +31,7 @@ final class UndeliverableCommands
   public void process(Record<String, TrackingOutput.Undeliverable> record) {
     RequestEvent command = record.value().command();
     Exception cause = record.value().cause();
-    Headers headers = new RecordHeaders();
+    Headers headers = new RecordHeaders(record.headers()); // the trace
     byte[] value =
         topic.valueSerde().serializer().serialize(topic.name(), headers, request(command));
     DeadLetterHeaders.put(headers, DeadLetterHeaders.EXCEPTION, cause.getClass().getName());

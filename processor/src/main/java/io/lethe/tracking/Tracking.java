@@ -180,9 +180,7 @@ final class Tracking {
       }
     }
     if (event.getIntakePartition() >= 0) {
-      early
-          .take(requestId)
-          .forEach(command -> routeTo(event.getIntakePartition(), command));
+      early.take(requestId).forEach(command -> routeTo(event.getIntakePartition(), command));
     }
   }
 

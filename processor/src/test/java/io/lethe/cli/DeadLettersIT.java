@@ -42,7 +42,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
 
-/** Dead letters of a real stack, listed and replayed by the commands; and requests across partitions. */
+/**
+ * Dead letters of a real stack, listed and replayed by the commands; and requests across
+ * partitions.
+ */
 class DeadLettersIT {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final String SECRET = "very-secret-subject";
@@ -160,8 +163,7 @@ class DeadLettersIT {
             .deletionRequests()
             .valueSerde()
             .serializer()
-            .serialize(
-                topics.deletionRequests().name(), headers, request(id, subject).build());
+            .serialize(topics.deletionRequests().name(), headers, request(id, subject).build());
     int schemaId = 1;
     while (registry("GET", "/schemas/ids/" + schemaId, null).statusCode() == 200) {
       schemaId++;
@@ -234,12 +236,11 @@ class DeadLettersIT {
                 body == null
                     ? HttpRequest.BodyPublishers.noBody()
                     : HttpRequest.BodyPublishers.ofString(body));
-    return HttpClient.newHttpClient()
-        .send(request.build(), HttpResponse.BodyHandlers.ofString());
+    return HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.ofString());
   }
 
   @Test
-  void aCommandWithoutItsRequestReachesItByAReplay() {
+  void aCommandWithoutItsRequestReachesItByAReplay() throws Exception {
     // Given: a rule that is broken
     UUID id = UUID.randomUUID();
     send(

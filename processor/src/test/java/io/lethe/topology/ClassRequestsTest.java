@@ -148,7 +148,12 @@ class ClassRequestsTest {
     "CLASS,   alice,'',  s, 3, invalid_dataset",
   })
   void aSelectorThatSelectsNothingIsDeniedWithWhatItLacks(
-      SelectorKind kind, String subject, String dataset, String sample, String label, String reason) {
+      SelectorKind kind,
+      String subject,
+      String dataset,
+      String sample,
+      String label,
+      String reason) {
     // When
     submit(
         request(

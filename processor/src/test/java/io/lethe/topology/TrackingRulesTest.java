@@ -132,7 +132,7 @@ class TrackingRulesTest {
         .containsExactlyInAnyOrder(
             org.assertj.core.groups.Tuple.tuple("m1", ModelStage.UNLEARNED),
             org.assertj.core.groups.Tuple.tuple("m2", ModelStage.STOPPED));
-      // The receipt waits for it, and names it when the model is given up.
+    // The receipt waits for it, and names it when the model is given up.
     assertThat(lethe.receipts()).isEmpty();
     lethe.retire("m2");
     assertThat(lethe.receipts())
