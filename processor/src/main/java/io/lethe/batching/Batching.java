@@ -162,7 +162,7 @@ final class Batching {
             && switch (state.getPhase()) {
               case PARKED -> command.getCommand() == ModelCommandKind.RETRY;
               case HELD, ESCALATED -> command.getCommand() != ModelCommandKind.UNKNOWN;
-              case ANCHORING, COLLECTING, UNLEARNING, RETIRED -> false;
+              case ANCHORING, COLLECTING, UNLEARNING, RETRAINING, RETIRED -> false;
             };
     if (!waits
         || command.getJobId().filter(id -> !state.getJobId().equals(Optional.of(id))).isPresent()) {

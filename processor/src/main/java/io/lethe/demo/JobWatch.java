@@ -68,6 +68,7 @@ final class JobWatch implements AutoCloseable {
     return switch (stage) {
       case LOAD -> "loading";
       case FISHER -> "squared gradients";
+      case TRAIN -> "cross-fitting";
       case METHOD -> "selecting weights";
       case REPAIR -> "repairing";
       case EVALUATE -> "measuring";

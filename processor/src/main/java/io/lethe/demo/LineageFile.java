@@ -68,8 +68,7 @@ public final class LineageFile {
         MappingIterator<String[]> rows =
             new CsvMapper()
                 .readerFor(String[].class)
-                .withFeatures(
-                    CsvParser.Feature.WRAP_AS_ARRAY, CsvParser.Feature.SKIP_EMPTY_LINES)
+                .withFeatures(CsvParser.Feature.WRAP_AS_ARRAY, CsvParser.Feature.SKIP_EMPTY_LINES)
                 .readValues(in)) {
       if (!rows.hasNextValue()) {
         throw new IllegalArgumentException(file + ": no line of lineage");

@@ -84,6 +84,7 @@ public final class ShownProgress implements Progress {
     return switch (stage) {
       case LOAD -> "loading";
       case FISHER -> "squared gradients";
+      case TRAIN -> "cross-fitting";
       case METHOD -> "changing weights";
       case REPAIR -> "repairing";
       case EVALUATE -> "measuring";

@@ -4,6 +4,7 @@ import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.FisherChunk;
+import io.lethe.events.HeldOutChunk;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.JobProgress;
 import io.lethe.events.ModelCommand;
@@ -58,6 +59,7 @@ record CloudEvent(String id, String source, String type, String subject, Instant
     put(JobProgress.class, CloudEvent::jobProgress);
     put(JobOutcome.class, CloudEvent::jobOutcome);
     put(FisherChunk.class, CloudEvent::fisherChunk);
+    put(HeldOutChunk.class, CloudEvent::heldOutChunk);
     put(ModelVersion.class, CloudEvent::modelVersion);
     put(ErasureReceipt.class, CloudEvent::erasureReceipt);
     put(RequestSignal.class, CloudEvent::requestSignal);
@@ -157,6 +159,12 @@ record CloudEvent(String id, String source, String type, String subject, Instant
         event.getCommit().isPresent() ? "commit" : event.getTensor() + "/" + event.getChunk();
     return new CloudEvent(
         event.getJobId() + "/" + part, WORKER, typeOf(event), event.getModelId(), null);
+  }
+
+  private static CloudEvent heldOutChunk(HeldOutChunk event) {
+    String part = event.getCommit().isPresent() ? "commit" : Integer.toString(event.getPart());
+    return new CloudEvent(
+        event.getJobId() + "/heldout/" + part, WORKER, typeOf(event), event.getModelId(), null);
   }
 
   private static CloudEvent modelVersion(ModelVersion event) {

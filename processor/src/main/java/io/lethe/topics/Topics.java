@@ -10,6 +10,8 @@ import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherKey;
+import io.lethe.events.HeldOutChunk;
+import io.lethe.events.HeldOutKey;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.JobProgress;
 import io.lethe.events.LineageKey;
@@ -41,6 +43,7 @@ public final class Topics {
   private final Topic<String, JobProgress> jobProgress;
   private final Topic<String, JobOutcome> jobOutcomes;
   private final Topic<FisherKey, FisherChunk> fisherUpdates;
+  private final Topic<HeldOutKey, HeldOutChunk> heldoutTargets;
   private final Topic<String, ModelVersion> modelVersions;
   private final Topic<String, ErasureReceipt> erasureReceipts;
   private final Topic<String, RequestSignal> requestSignals;
@@ -75,12 +78,18 @@ public final class Topics {
             .upTo(16 * MIB)
             .kept(MONTH);
     jobProgress = declare.event("job-progress", JobProgress.class).keyedBy(JOB).kept(DAY);
-    jobOutcomes = declare.event("job-outcomes", JobOutcome.class).keyedBy(MODEL).kept(MONTH);
+    jobOutcomes =
+        declare.event("job-outcomes", JobOutcome.class).keyedBy(MODEL).upTo(16 * MIB).kept(MONTH);
     fisherUpdates =
         declare
             .event("fisher-updates", FisherChunk.class)
             .keyedBy(MODEL, FisherKey.class, FisherKey::getModelId)
             .kept(MONTH);
+    heldoutTargets =
+        declare
+            .event("heldout-targets", HeldOutChunk.class)
+            .keyedBy(MODEL, HeldOutKey.class, HeldOutKey::getModelId)
+            .compacted();
     modelVersions = declare.event("model-versions", ModelVersion.class).keyedBy(MODEL).compacted();
     erasureReceipts =
         declare.event("erasure-receipts", ErasureReceipt.class).keyedBy(REQUEST).compacted();
@@ -125,6 +134,11 @@ public final class Topics {
 
   public Topic<FisherKey, FisherChunk> fisherUpdates() {
     return fisherUpdates;
+  }
+
+  /** What models that never saw them say about samples; only until the stores have it. */
+  public Topic<HeldOutKey, HeldOutChunk> heldoutTargets() {
+    return heldoutTargets;
   }
 
   public Topic<String, ModelVersion> modelVersions() {

@@ -72,7 +72,7 @@ final class Tracking {
           settle(event, advanced(orPlaceholder(known, event), event));
         }
       }
-      case EXPIRED -> throw new IllegalStateException("not for tracking: " + event.getKind());
+      case EXPIRED, EXACT -> throw new IllegalStateException("not for tracking: " + event.getKind());
     }
   }
 

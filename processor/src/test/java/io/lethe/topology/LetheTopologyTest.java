@@ -351,7 +351,7 @@ class LetheTopologyTest {
         RequestEvent.newBuilder()
             .setRequestId(id)
             .setKind(RequestEventKind.UNLEARNED)
-            .setModelResult(new ModelResult("m", 1L, "b".repeat(64), 1, at))
+            .setModelResult(new ModelResult("m", 1L, "b".repeat(64), 1, at, null))
             .setAt(at)
             .build();
     RequestEvent accepted =

@@ -96,7 +96,7 @@ class UnlearningPipelineTest {
         pipeline.unlearn(
             request(FIRST, NONE, all, output), (stage, done, total) -> stages.add(stage));
 
-    assertThat(stages).containsExactlyInAnyOrder(JobStage.values());
+    assertThat(stages).isEqualTo(EnumSet.complementOf(EnumSet.of(JobStage.TRAIN)));
     assertThat(result.method()).isEqualTo("deepclean");
     assertThat(result.batchFisher().samples()).isEqualTo(20);
     assertThat(result.selectedFraction()).isBetween(0.09, 0.11);
@@ -154,7 +154,7 @@ class UnlearningPipelineTest {
   @Test
   void cancellingLeavesNoFile() {
     Path output = directory.resolve("cancelled.params");
-    for (JobStage stage : JobStage.values()) {
+    for (JobStage stage : EnumSet.complementOf(EnumSet.of(JobStage.TRAIN))) {
       assertThatThrownBy(
               () ->
                   pipeline.unlearn(
