@@ -1,20 +1,17 @@
 package io.lethe.cli;
 
 import io.lethe.artifact.ArtifactStores;
-import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.demo.DemoPolicy;
 import io.lethe.events.ModelCommandKind;
-import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
-import io.lethe.model.LoadedModel;
+import io.lethe.offline.ModelFile;
 import io.lethe.terminal.Terminal;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.TopicReader;
 import io.lethe.topics.Topics;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -41,7 +38,11 @@ final class ModelCommand {
   int register(
       @Mixin ClientOptions client,
       @Parameters(paramLabel = "ID", description = "The model's name.") String modelId,
-      @Option(names = "--model", paramLabel = "FILE", required = true, description = "Its weights.")
+      @Option(
+              names = "--model",
+              paramLabel = "FILE",
+              required = true,
+              description = "Its weights: DJL blocks, or TorchScript (.pt).")
           Path model,
       @Option(
               names = "--dataset-id",
@@ -66,10 +67,8 @@ final class ModelCommand {
               description = "When batches fire and how they are unlearned; see UnlearningPolicy.")
           Path policy)
       throws IOException {
-    if (!Files.isReadable(model)) {
-      throw new UnusableException(model + ": no such file, or not readable");
-    }
-    LoadedModel.load(model, ModelFormat.DJL).close();
+    ModelFile file = ModelFile.of(model);
+    file.load().close();
     Datasets.open(dataset);
     if (holdout != null) {
       Datasets.open(holdout);
@@ -79,10 +78,10 @@ final class ModelCommand {
     ModelRegistered event =
         ModelRegistered.newBuilder()
             .setModelId(modelId)
-            .setFormat(ModelFormat.DJL)
+            .setFormat(file.format())
             .setArtifactUri(
                 ArtifactStores.location(model.toAbsolutePath().normalize().toString()).toString())
-            .setArtifactSha256(Sha256.of(model))
+            .setArtifactSha256(file.sha256())
             .setDatasetId(datasetId)
             .setDatasetUri(dataset)
             .setHoldoutUri(holdout)
