@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
@@ -73,17 +74,19 @@ final class LineageImport {
     groups.forEach(
         group -> {
           requireSent(failure, sent[0]);
-          producer
-              .send(
-                  topics.datasetLineage(),
-                  new LineageKey(group.subjectId(), datasetId),
-                  new DatasetLineage(group.subjectId(), datasetId, group.sampleIds(), recordedAt))
-              .whenComplete(
-                  (metadata, error) -> {
-                    if (error != null) {
-                      failure.compareAndSet(null, error);
-                    }
-                  });
+          CompletableFuture<?> unused =
+              producer
+                  .send(
+                      topics.datasetLineage(),
+                      new LineageKey(group.subjectId(), datasetId),
+                      new DatasetLineage(
+                          group.subjectId(), datasetId, group.sampleIds(), recordedAt))
+                  .whenComplete(
+                      (metadata, error) -> {
+                        if (error != null) {
+                          failure.compareAndSet(null, error);
+                        }
+                      });
           sent[0]++;
           sent[1] += group.sampleIds().size();
           if (sent[0] % SHOWN_EVERY == 0) {

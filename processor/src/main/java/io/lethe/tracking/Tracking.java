@@ -72,7 +72,8 @@ final class Tracking {
           settle(event, advanced(orPlaceholder(known, event), event));
         }
       }
-      case EXPIRED, EXACT -> throw new IllegalStateException("not for tracking: " + event.getKind());
+      case EXPIRED, EXACT ->
+          throw new IllegalStateException("not for tracking: " + event.getKind());
     }
   }
 
