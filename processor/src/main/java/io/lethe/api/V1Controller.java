@@ -1,12 +1,10 @@
 package io.lethe.api;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.lethe.events.ModelRegistered;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.fisher.Safetensors;
-import io.lethe.json.JsonRecords;
 import io.lethe.state.ModelState;
 import io.lethe.topology.StreamApp;
 import io.lethe.topology.StreamApp.Place;
@@ -68,19 +66,17 @@ public class V1Controller {
   @ApiResponse(
       responseCode = "200",
       description = "Status, due date and what each model did so far.",
-      content = @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(type = "object")))
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_JSON,
+              schema = @Schema(ref = "#/components/schemas/Request")))
   public HttpResponse<?> request(@PathVariable String requestId) {
     return atOwner(
         app.placeOfRequest(requestId),
         "/v1/requests/" + encoded(requestId),
         () ->
             app.request(requestId)
-                .<HttpResponse<?>>map(
-                    state -> {
-                      ObjectNode json = JsonRecords.toJson(state);
-                      json.put("requestId", requestId);
-                      return json(json);
-                    })
+                .<HttpResponse<?>>map(state -> json(Views.request(requestId, state)))
                 .orElseGet(() -> notFound("no such request is known")));
   }
 
@@ -89,14 +85,17 @@ public class V1Controller {
   @ApiResponse(
       responseCode = "200",
       description = "The registration, with phase, version, anchor and the pending batch.",
-      content = @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(type = "object")))
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_JSON,
+              schema = @Schema(ref = "#/components/schemas/Model")))
   public HttpResponse<?> model(@PathVariable String modelId) {
     return atOwner(
         app.placeOfModel(modelId),
         "/v1/models/" + encoded(modelId),
         () ->
             app.model(modelId)
-                .<HttpResponse<?>>map(state -> json(describe(state)))
+                .<HttpResponse<?>>map(state -> json(Views.model(state)))
                 .orElseGet(() -> notFound("no such model is registered")));
   }
 
@@ -180,20 +179,6 @@ public class V1Controller {
         ? HttpResponse.temporaryRedirect(URI.create(owner.get() + path))
         : Problem.response(HttpStatus.SERVICE_UNAVAILABLE, "no instance holds it at the moment")
             .header("Retry-After", "1");
-  }
-
-  private static ObjectNode describe(ModelState state) {
-    ModelRegistered registration = state.getRegistration();
-    ObjectNode json = JsonRecords.toJson(registration);
-    json.put("phase", state.getPhase().name());
-    json.put("version", state.getVersion());
-    json.put("anchorId", state.getAnchorId());
-    json.put("trainingSamples", state.getTrainingSamples());
-    json.put("erasedSamples", state.getErasedSamples());
-    json.put("pendingRequests", state.getPendingRequests());
-    json.put("pendingSamples", state.getPendingSamples());
-    state.getJobId().ifPresent(id -> json.put("jobId", id.toString()));
-    return json;
   }
 
   private static HttpResponse<?> json(ObjectNode body) {
