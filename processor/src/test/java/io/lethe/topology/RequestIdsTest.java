@@ -81,7 +81,8 @@ class RequestIdsTest {
               .setDueAt(START.plus(YEAR))
               .build());
     } else {
-      ModelResult result = new ModelResult("m", (long) step.content(), "a".repeat(64), 1, START);
+      ModelResult result =
+          new ModelResult("m", (long) step.content(), "a".repeat(64), 1, START, null);
       lethe.requestEvent(
           "batching-events",
           event.setKind(RequestEventKind.UNLEARNED).setModelId("m").setModelResult(result).build());

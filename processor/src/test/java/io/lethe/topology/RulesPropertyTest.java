@@ -261,7 +261,8 @@ class RulesPropertyTest {
           event
               .setKind(RequestEventKind.UNLEARNED)
               .setModelId("m1")
-              .setModelResult(new ModelResult("m1", 9L, "c".repeat(64), 1, TopologyFixture.START))
+              .setModelResult(
+                  new ModelResult("m1", 9L, "c".repeat(64), 1, TopologyFixture.START, null))
               .build());
     }
 
