@@ -32,6 +32,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.internals.RecordHeaders;
@@ -301,10 +302,11 @@ class DeadLettersIT {
     DeletionRequest first = request(id, one).build();
     DeletionRequest second = request(id, other).build();
     for (int i = 0; i < 2; i++) {
-      producer.send(topics.deletionRequests(), one, first);
-      producer.send(topics.deletionRequests(), other, second);
+      CompletableFuture.allOf(
+              producer.send(topics.deletionRequests(), one, first),
+              producer.send(topics.deletionRequests(), other, second))
+          .join();
     }
-    producer.flush();
 
     // Then
     ErasureReceipt receipt = receipt(id);
