@@ -30,6 +30,11 @@ final class SubjectGroups implements AutoCloseable {
   private static final int RUN_ROWS = 1_000_000;
   private static final int BUFFER = 1 << 16;
 
+  /** Samples of a subject stay in the order of their rows. */
+  private static final Comparator<Run> BY_SUBJECT_THEN_FILE =
+      Comparator.comparing(Run::subjectId).thenComparingInt(Run::number);
+
+
   private final PseudonymKey pseudonyms;
   private final int runRows;
   private final List<Path> runs = new ArrayList<>();
@@ -83,11 +88,11 @@ final class SubjectGroups implements AutoCloseable {
       return;
     }
     spill();
-    PriorityQueue<Run> heads = new PriorityQueue<>(Comparator.comparing(Run::subjectId));
+    PriorityQueue<Run> heads = new PriorityQueue<>(BY_SUBJECT_THEN_FILE);
     List<Run> all = new ArrayList<>();
     try {
       for (Path file : runs) {
-        Run run = new Run(file);
+        Run run = new Run(file, all.size());
         all.add(run);
         if (run.advance()) {
           heads.add(run);
@@ -154,11 +159,20 @@ final class SubjectGroups implements AutoCloseable {
 
   /** A sorted run and the group that comes next in it. */
   private static final class Run implements AutoCloseable {
+    private final int number;
     private final DataInputStream in;
     private Group head;
 
-    Run(Path file) throws IOException {
+    /**
+     * @param number among the runs, in the order of the rows
+     */
+    Run(Path file, int number) throws IOException {
+      this.number = number;
       in = new DataInputStream(new BufferedInputStream(Files.newInputStream(file), BUFFER));
+    }
+
+    int number() {
+      return number;
     }
 
     String subjectId() {

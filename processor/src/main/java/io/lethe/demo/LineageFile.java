@@ -119,14 +119,16 @@ public final class LineageFile {
 
   /** What is wrong, without the text that it is wrong with. */
   private static String describe(IOException error) {
+    for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+      if (cause instanceof EOFException || cause instanceof ZipException) {
+        return "the gzip data is damaged or ends early";
+      }
+      if (cause instanceof MalformedInputException) {
+        return "not UTF-8";
+      }
+    }
     if (error instanceof JacksonException) {
       return "not CSV";
-    }
-    if (error instanceof EOFException || error instanceof ZipException) {
-      return "the gzip data is damaged or ends early";
-    }
-    if (error instanceof MalformedInputException) {
-      return "not UTF-8";
     }
     return "not readable (" + error.getClass().getSimpleName() + ")";
   }

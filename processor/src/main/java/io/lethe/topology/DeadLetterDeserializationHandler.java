@@ -1,5 +1,6 @@
 package io.lethe.topology;
 
+import io.lethe.schemas.client.RegistryError;
 import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.DeadLetterHeaders;
 import java.util.Optional;
@@ -28,11 +29,16 @@ public final class DeadLetterDeserializationHandler extends LogAndContinueExcept
     return response;
   }
 
-  /** What the registry, rather than a record, has to do with an error. */
+  /**
+   * What the registry, rather than a record, has to do with an error. That it answers, and knows no
+   * schema of the record's id, is the record's fault: waiting would stop the partition.
+   */
   static Optional<SchemaRegistryException> registryError(Throwable error) {
     for (Throwable cause = error; cause != null; cause = cause.getCause()) {
       if (cause instanceof SchemaRegistryException registryError) {
-        return Optional.of(registryError);
+        return registryError.error() == RegistryError.SCHEMA_NOT_FOUND
+            ? Optional.empty()
+            : Optional.of(registryError);
       }
     }
     return Optional.empty();

@@ -11,6 +11,7 @@ import io.lethe.events.Regulation;
 import io.lethe.events.RequestStatus;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
+import io.lethe.state.ErasureTask;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -72,8 +73,16 @@ class ClassRequestsTest {
 
     // Then
     assertThat(lethe.requestState(ID).getModels()).containsExactly("a", "b", "c");
-    assertThat(lethe.model("a").getPendingRequests()).isEqualTo(1);
-    assertThat(lethe.model("c").getPendingRequests()).isEqualTo(1);
+    assertThat(lethe.tasks())
+        .hasSize(3)
+        .allSatisfy(
+            task -> {
+              assertThat(task.getClasses()).containsExactly("3", "7");
+              assertThat(task.getSampleIds()).isEmpty();
+            });
+    // Models do not forget classes yet, and must not answer that they have.
+    assertThat(lethe.receipts()).isEmpty();
+    assertThat(lethe.requestState(ID).getResults()).isEmpty();
   }
 
   @Test
@@ -98,7 +107,9 @@ class ClassRequestsTest {
     lethe.registerAnchored("later", "d", policy(9, YEAR));
 
     // Then
-    assertThat(lethe.model("later").getPendingRequests()).isZero();
+    assertThat(lethe.tasks())
+        .extracting(ErasureTask::getModelId)
+        .containsExactlyInAnyOrder("a", "b");
   }
 
   @Test
@@ -114,7 +125,7 @@ class ClassRequestsTest {
 
     // Then
     assertThat(lethe.requestState(ID).getModels()).containsExactly("a");
-    assertThat(lethe.model("a").getPendingRequests()).isEqualTo(1);
+    assertThat(lethe.tasks()).extracting(ErasureTask::getModelId).containsExactly("a");
   }
 
   @Test

@@ -369,6 +369,16 @@ final class TopologyFixture implements AutoCloseable {
         .pipeInput(task.getModelId(), task, now);
   }
 
+  /** What intake has asked models for since the last call. */
+  List<ErasureTask> tasks() {
+    return driver
+        .createOutputTopic(
+            "lethe-test-erasure-tasks-repartition",
+            Serdes.String().deserializer(),
+            StateSerde.of(ErasureTask.class).deserializer())
+        .readValuesToList();
+  }
+
   List<UnlearningJob> jobs() {
     return read(topics.unlearningJobs()).stream().map(entry -> entry.value).toList();
   }
