@@ -34,7 +34,6 @@ final class SubjectGroups implements AutoCloseable {
   private static final Comparator<Run> BY_SUBJECT_THEN_FILE =
       Comparator.comparing(Run::subjectId).thenComparingInt(Run::number);
 
-
   private final PseudonymKey pseudonyms;
   private final int runRows;
   private final List<Path> runs = new ArrayList<>();
