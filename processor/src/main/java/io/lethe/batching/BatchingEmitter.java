@@ -42,6 +42,7 @@ final class BatchingEmitter {
   RequestEvent.Builder event(ErasureTask task, RequestEventKind kind) {
     return RequestEvent.newBuilder()
         .setRequestId(task.getRequestId())
+        .setFingerprint(task.getFingerprint())
         .setModelId(task.getModelId())
         .setKind(kind)
         .setAt(now())

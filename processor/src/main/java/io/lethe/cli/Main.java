@@ -38,6 +38,7 @@ import picocli.CommandLine.ParseResult;
       ModelCommand.class,
       DatasetCommand.class,
       RequestCommand.class,
+      DeadLettersCommand.class,
       TrainCommand.class,
       FisherCommand.class,
       AnchorCommand.class,
