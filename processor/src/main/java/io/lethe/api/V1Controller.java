@@ -2,11 +2,15 @@ package io.lethe.api;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.events.ModelRegistered;
+import io.lethe.events.ReleaseMode;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.fisher.Safetensors;
+import io.lethe.heldout.ForgetSetUnavailableException;
 import io.lethe.json.JsonRecords;
+import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.ForgetSet;
 import io.lethe.state.ModelState;
 import io.lethe.topology.StreamApp;
 import io.lethe.topology.StreamApp.Place;
@@ -35,6 +39,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.Supplier;
 
 /** Where requests and models stand, and the Fisher sums for workers. */
@@ -170,6 +175,36 @@ public class V1Controller {
     }
   }
 
+  /**
+   * What a worker reads for one job beside the sums: what was erased, and held-out targets. Avro
+   * binary of {@code ForgetSet}, as the stores have it.
+   */
+  @Get("/models/{modelId}/jobs/{jobId}/forget-set")
+  @ApiResponse(
+      responseCode = "200",
+      description = "Avro binary of io.lethe.state.ForgetSet with its schema's fingerprint.",
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_OCTET_STREAM,
+              schema = @Schema(type = "string", format = "binary")))
+  public HttpResponse<?> forgetSet(
+      @PathVariable String modelId, @PathVariable UUID jobId, @QueryValue String anchor) {
+    return atOwner(
+        app.placeOfModel(modelId),
+        "/v1/models/%s/jobs/%s/forget-set?anchor=%s"
+            .formatted(encoded(modelId), jobId, encoded(anchor)),
+        () -> {
+          try {
+            ForgetSet forget = app.forgetSet(modelId, anchor, jobId);
+            return HttpResponse.ok(
+                    StateSerde.of(ForgetSet.class).serializer().serialize("", forget))
+                .contentType(MediaType.APPLICATION_OCTET_STREAM_TYPE);
+          } catch (ForgetSetUnavailableException e) {
+            return Problem.response(HttpStatus.SERVICE_UNAVAILABLE, e.getMessage());
+          }
+        });
+  }
+
   /** Answers here, or sends the client to the instance whose stores have the key. */
   private HttpResponse<?> atOwner(Place place, String path, Supplier<HttpResponse<?>> answer) {
     if (place.here()) {
@@ -190,6 +225,12 @@ public class V1Controller {
     json.put("anchorId", state.getAnchorId());
     json.put("trainingSamples", state.getTrainingSamples());
     json.put("erasedSamples", state.getErasedSamples());
+    json.put(
+        "quarantinedSamples",
+        registration.getPolicy().getMode() == ReleaseMode.ANCHORED ? state.getErasedSamples() : 0);
+    json.put("excludedSamples", state.getExcludedSamples());
+    json.put("awaitingExact", state.getAwaitingExact());
+    json.put("heldoutTargets", state.getTargetsOf());
     json.put("pendingRequests", state.getPendingRequests());
     json.put("pendingSamples", state.getPendingSamples());
     state.getJobId().ifPresent(id -> json.put("jobId", id.toString()));

@@ -1,5 +1,6 @@
 package io.lethe.batching;
 
+import io.lethe.events.HeldOutKey;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.state.ErasureTask;
@@ -27,6 +28,10 @@ final class BatchingEmitter {
 
   void emit(ModelVersion version) {
     forward(version.getModelId(), new BatchingOutput.Version(version));
+  }
+
+  void retract(HeldOutKey key) {
+    forward(key.getModelId(), new BatchingOutput.Retraction(key));
   }
 
   /** An event of now, by the task's model. */
