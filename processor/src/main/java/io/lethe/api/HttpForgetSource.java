@@ -19,6 +19,7 @@ import org.apache.kafka.common.errors.SerializationException;
 public final class HttpForgetSource implements ForgetSource {
   private static final Duration TIMEOUT = Duration.ofMinutes(2);
   private static final int OK = 200;
+  private static final int GONE = 410;
 
   private final HttpClient client =
       HttpClient.newBuilder()
@@ -46,6 +47,9 @@ public final class HttpForgetSource implements ForgetSource {
           client.send(
               HttpRequest.newBuilder(uri).timeout(TIMEOUT).build(),
               HttpResponse.BodyHandlers.ofByteArray());
+      if (response.statusCode() == GONE) {
+        throw ForgetSetUnavailableException.obsolete();
+      }
       if (response.statusCode() != OK) {
         throw new ForgetSetUnavailableException(
             "GET " + uri + " answered " + response.statusCode(), null);

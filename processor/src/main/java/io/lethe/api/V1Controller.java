@@ -187,6 +187,13 @@ public class V1Controller {
           @Content(
               mediaType = MediaType.APPLICATION_OCTET_STREAM,
               schema = @Schema(type = "string", format = "binary")))
+  @ApiResponse(
+      responseCode = "410",
+      description = "The job is no longer in flight under that anchor.",
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_JSON_PROBLEM,
+              schema = @Schema(implementation = Problem.class)))
   public HttpResponse<?> forgetSet(
       @PathVariable String modelId, @PathVariable UUID jobId, @QueryValue String anchor) {
     return atOwner(
@@ -200,7 +207,8 @@ public class V1Controller {
                     StateSerde.of(ForgetSet.class).serializer().serialize("", forget))
                 .contentType(MediaType.APPLICATION_OCTET_STREAM_TYPE);
           } catch (ForgetSetUnavailableException e) {
-            return Problem.response(HttpStatus.SERVICE_UNAVAILABLE, e.getMessage());
+            return Problem.response(
+                e.isObsolete() ? HttpStatus.GONE : HttpStatus.SERVICE_UNAVAILABLE, e.getMessage());
           }
         });
   }

@@ -49,7 +49,7 @@ public final class ForgetReader {
         || job == null
         || !state.getAnchorId().equals(anchorId)
         || !Jobs.isInFlight(state, jobId)) {
-      throw new ForgetSetUnavailableException("the job is not in flight", null);
+      throw ForgetSetUnavailableException.obsolete();
     }
     List<String> known = new ArrayList<>(BatchingStores.erased(erased, modelId, anchorId));
     if (job.getKind() == JobKind.RETRAIN) {

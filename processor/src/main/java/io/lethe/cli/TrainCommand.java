@@ -4,7 +4,7 @@ import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.Aside;
-import io.lethe.offline.Recipe;
+import io.lethe.unlearning.Recipe;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.Trainer;

@@ -7,7 +7,7 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.offline.Aside;
 import io.lethe.offline.FisherFile;
-import io.lethe.offline.HeldOutFile;
+import io.lethe.unlearning.HeldOutFile;
 import io.lethe.offline.ShownProgress;
 import io.lethe.offline.UnlearnReport;
 import io.lethe.terminal.Terminal;

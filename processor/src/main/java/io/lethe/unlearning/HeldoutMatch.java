@@ -29,15 +29,20 @@ public final class HeldoutMatch implements UnlearningMethod {
   /** Name in a policy's ladder. */
   public static final String NAME = "heldout-match";
 
-  private final HeldoutMatchParameters parameters;
+  private final HeldoutMatchParameters given;
   private final boolean toTargets;
+
+  /** By the hyperparameters of each task's policy. */
+  public HeldoutMatch() {
+    this(null, true);
+  }
 
   public HeldoutMatch(HeldoutMatchParameters parameters) {
     this(parameters, true);
   }
 
   private HeldoutMatch(HeldoutMatchParameters parameters, boolean toTargets) {
-    this.parameters = parameters;
+    this.given = parameters;
     this.toTargets = toTargets;
   }
 
@@ -57,6 +62,7 @@ public final class HeldoutMatch implements UnlearningMethod {
   @Override
   public Applied apply(UnlearningTask task) {
     long start = System.nanoTime();
+    HeldoutMatchParameters parameters = parameters(task);
     task.progress().at(JobStage.METHOD, 0, 1);
     LoadedModel model = task.model();
     int[] reservoir =
@@ -112,7 +118,15 @@ public final class HeldoutMatch implements UnlearningMethod {
   /** As many steps that hold the anchor's outputs on the reservoir, without anything to forget. */
   @Override
   public UnlearningMethod control(Applied applied) {
-    return new HeldoutMatch(parameters, false);
+    return new HeldoutMatch(given, false);
+  }
+
+  private HeldoutMatchParameters parameters(UnlearningTask task) {
+    try {
+      return given != null ? given : HeldoutMatchParameters.of(task.policy().getHeldoutMatch());
+    } catch (IllegalArgumentException e) {
+      throw new UnlearningException(e.getMessage());
+    }
   }
 
   /** Mean over samples of KL(target ‖ model), and the weighted mean square of log-probabilities. */

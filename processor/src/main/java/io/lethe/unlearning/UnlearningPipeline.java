@@ -31,7 +31,7 @@ public final class UnlearningPipeline {
           DeepClean.NAME,
           DeepClean::new,
           HeldoutMatch.NAME,
-          () -> new HeldoutMatch(HeldoutMatchParameters.DEFAULT));
+          HeldoutMatch::new);
 
   /**
    * An anchor's Fisher sums.
@@ -115,7 +115,7 @@ public final class UnlearningPipeline {
     private final Progress progress;
     private final LoadedModel model;
     private final NDManager job;
-    private final NDList anchorWeights;
+    private NDList startWeights;
     private final Stopwatch watch = new Stopwatch();
     private final int[] forget;
     private final int[] repairPool;
@@ -129,7 +129,6 @@ public final class UnlearningPipeline {
       this.progress = progress;
       this.model = model;
       this.job = job;
-      anchorWeights = model.copyWeights(job);
       forget =
           IntStream.concat(Arrays.stream(request.batch()), Arrays.stream(request.erased()))
               .sorted()
@@ -158,6 +157,9 @@ public final class UnlearningPipeline {
               progress);
       double fisherSeconds = watch.lap();
       Evaluation before = measure();
+      // Squared gradients are of the anchor's weights; what a method changes may be a release.
+      request.start().ifPresent(this::startFrom);
+      startWeights = model.copyWeights(job);
       List<String> leftOut = new ArrayList<>();
       List<UnlearningMethod> ladder = new ArrayList<>();
       for (String name : request.policy().getLadder()) {
@@ -178,7 +180,7 @@ public final class UnlearningPipeline {
       List<GateCheck> checks = List.of();
       for (UnlearningMethod rung : ladder) {
         method = rung;
-        model.assignWeights(anchorWeights);
+        model.assignWeights(startWeights);
         applied = method.apply(task);
         methodSeconds += applied.methodSeconds();
         repairSeconds += applied.repairSeconds();
@@ -190,7 +192,7 @@ public final class UnlearningPipeline {
       }
       NDList released = model.copyWeights(job);
       watch.lap();
-      model.assignWeights(anchorWeights);
+      model.assignWeights(startWeights);
       UnlearningMethod control = method.control(applied);
       control.apply(task);
       Evaluation controlled = evaluator.evaluate(model, progress);
@@ -211,6 +213,13 @@ public final class UnlearningPipeline {
           Gate.passed(checks) ? Verdict.RELEASE : Verdict.HOLD,
           request.holdout().isPresent(),
           new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
+    }
+
+    private void startFrom(Path file) {
+      try (LoadedModel start = LoadedModel.load(file, request.format());
+          NDManager scope = model.manager().newSubManager()) {
+        model.assignWeights(start.copyWeights(scope));
+      }
     }
 
     private Evaluation measure() {

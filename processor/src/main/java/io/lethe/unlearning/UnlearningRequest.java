@@ -21,6 +21,8 @@ import java.util.Optional;
  * @param erasedSums Fisher sums at the anchor over {@code erased}
  * @param targets held-out targets of the batch and of what was erased; without them the methods
  *     that need them are left out of the ladder
+ * @param start weights that methods start from, where they are not the anchor's: a release of the
+ *     same network
  * @param policy ladder, hyperparameters and gate
  * @param seed of everything random
  * @param output the new model's file, in the anchor's format
@@ -36,9 +38,40 @@ public record UnlearningRequest(
     FisherDiagonal retainSums,
     FisherDiagonal erasedSums,
     Optional<HeldOutTargets> targets,
+    Optional<Path> start,
     UnlearningPolicy policy,
     long seed,
     Path output) {
+  /** From the anchor's weights. */
+  public UnlearningRequest(
+      Path anchor,
+      ModelFormat format,
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] batch,
+      int[] erased,
+      FisherDiagonal retainSums,
+      FisherDiagonal erasedSums,
+      Optional<HeldOutTargets> targets,
+      UnlearningPolicy policy,
+      long seed,
+      Path output) {
+    this(
+        anchor,
+        format,
+        dataset,
+        holdout,
+        batch,
+        erased,
+        retainSums,
+        erasedSums,
+        targets,
+        Optional.empty(),
+        policy,
+        seed,
+        output);
+  }
+
   /** Without held-out targets. */
   public UnlearningRequest(
       Path anchor,
@@ -61,6 +94,7 @@ public record UnlearningRequest(
         erased,
         retainSums,
         erasedSums,
+        Optional.empty(),
         Optional.empty(),
         policy,
         seed,

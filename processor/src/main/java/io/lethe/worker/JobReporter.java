@@ -3,10 +3,13 @@ package io.lethe.worker;
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherCommit;
 import io.lethe.events.FisherKey;
+import io.lethe.events.HeldOutChunk;
 import io.lethe.events.JobProgress;
 import io.lethe.events.JobStage;
 import io.lethe.events.UnlearningJob;
 import io.lethe.fisher.FisherChunks;
+import io.lethe.heldout.HeldOutChunks;
+import io.lethe.heldout.HeldOutRows;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.Topics;
 import io.lethe.topics.TraceContext;
@@ -62,9 +65,9 @@ final class JobReporter {
   }
 
   /**
-   * Sends the outcome, then the Fisher update; returns when the broker has both.
+   * Sends the outcome, then the updates that go with it; returns when the broker has all.
    *
-   * <p>In this order: the topology waits for both, but it changes the sums as soon as an update is
+   * <p>In this order: the topology waits for all, but it changes the sums as soon as an update is
    * whole. A worker that dies between the two leaves sums that the same job can be run on again.
    *
    * @throws java.util.concurrent.CompletionException when it does not take one of them
@@ -75,6 +78,7 @@ final class JobReporter {
     producer.flush();
     sent.join();
     result.update().ifPresent(update -> send(job, update));
+    result.targets().ifPresent(targets -> send(job, targets));
   }
 
   private void send(UnlearningJob job, JobResult.Update update) {
@@ -106,6 +110,24 @@ final class JobReporter {
                 .build());
     producer.flush();
     committed.join();
+  }
+
+  private void send(UnlearningJob job, HeldOutRows targets) {
+    List<CompletableFuture<?>> sent = new ArrayList<>();
+    HeldOutChunk commit =
+        HeldOutChunks.split(
+            new HeldOutChunks.Of(job.getJobId(), job.getModelId(), job.getAnchorId()),
+            targets,
+            chunk -> sent.add(send(chunk)));
+    producer.flush();
+    sent.forEach(CompletableFuture::join);
+    CompletableFuture<?> committed = send(commit);
+    producer.flush();
+    committed.join();
+  }
+
+  private CompletableFuture<?> send(HeldOutChunk chunk) {
+    return producer.send(topics.heldoutTargets(), HeldOutChunks.key(chunk), chunk, trace);
   }
 
   private CompletableFuture<?> send(FisherChunk chunk) {

@@ -2,6 +2,7 @@ package io.lethe.worker;
 
 import io.lethe.events.UnlearningJob;
 import io.lethe.fisher.FisherSource;
+import io.lethe.heldout.ForgetSource;
 import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
@@ -16,6 +17,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -23,6 +25,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -66,6 +69,7 @@ public final class Worker implements AutoCloseable {
   private final JobRunner runner;
   private final ExecutorService pollThread = Executors.newSingleThreadExecutor(named("lethe-poll"));
   private final ExecutorService jobThread = Executors.newSingleThreadExecutor(named("lethe-job"));
+  private final AtomicReference<ReportedProgress> progress = new AtomicReference<>();
   private volatile boolean stopping;
   private volatile boolean failed;
 
@@ -74,12 +78,13 @@ public final class Worker implements AutoCloseable {
       KafkaSettings kafka,
       Topics topics,
       FisherSource fisher,
+      ForgetSource forget,
       Clock clock) {
     this.settings = settings;
     this.kafka = kafka;
     this.topics = topics;
     emptyScratch(settings.scratch());
-    this.runner = new JobRunner(settings, fisher, clock);
+    this.runner = new JobRunner(settings, fisher, forget, clock);
     this.producer = new EventProducer(kafka);
     this.reporter = new JobReporter(producer, topics, settings.id(), clock);
   }
@@ -208,6 +213,9 @@ public final class Worker implements AutoCloseable {
 
     private void renewOrEnd(ConsumerRecord<byte[], byte[]> held) {
       AcknowledgeType end = running.await(settings.renewal());
+      if (end == null) {
+        Optional.ofNullable(progress.get()).ifPresent(ReportedProgress::alive);
+      }
       if (held != null) {
         consumer.acknowledge(held, end == null ? AcknowledgeType.RENEW : end);
         commit();
@@ -275,13 +283,15 @@ public final class Worker implements AutoCloseable {
     }
     JobReporter traced = reporter.within(TraceContext.of(record.headers()));
     try {
-      JobResult result =
-          runner.run(job, new ReportedProgress(job, traced, () -> stopping, System::nanoTime));
+      progress.set(new ReportedProgress(job, traced, () -> stopping, System::nanoTime));
+      JobResult result = runner.run(job, progress.get());
       traced.result(job, result);
       return AcknowledgeType.ACCEPT;
     } catch (CancellationException e) {
       log.info("job given back jobId={}", job.getJobId());
       return AcknowledgeType.RELEASE;
+    } finally {
+      progress.set(null);
     }
   }
 

@@ -1,4 +1,4 @@
-package io.lethe.offline;
+package io.lethe.unlearning;
 
 import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -9,7 +9,6 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.model.BlockRecipe;
-import io.lethe.unlearning.TrainingRecipe;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -126,7 +125,22 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
    */
   public static Recipe read(Path file, SampleDataset dataset) {
     try {
-      JsonNode given = JSON.readTree(Files.readString(file));
+      return of(Files.readString(file), dataset);
+    } catch (IOException e) {
+      throw new IllegalArgumentException(file + ": no such file, or not readable", e);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("%s: not a recipe: %s".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  /**
+   * Reads a recipe's text for a dataset.
+   *
+   * @throws IllegalArgumentException in one line
+   */
+  public static Recipe of(String text, SampleDataset dataset) {
+    try {
+      JsonNode given = JSON.readTree(text);
       String architecture = given.path("init").path("architecture").asText();
       if (!isName(architecture)) {
         throw new IllegalArgumentException(
@@ -139,12 +153,7 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
       return recipe;
     } catch (JsonProcessingException e) {
       Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
-      throw new IllegalArgumentException(
-          "%s: not a recipe: %s".formatted(file, firstLine(cause.getMessage())), e);
-    } catch (IOException e) {
-      throw new IllegalArgumentException(file + ": no such file, or not readable", e);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("%s: not a recipe: %s".formatted(file, e.getMessage()), e);
+      throw new IllegalArgumentException(firstLine(cause.getMessage()), e);
     }
   }
 
