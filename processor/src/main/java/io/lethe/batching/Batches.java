@@ -1,6 +1,7 @@
 package io.lethe.batching;
 
 import io.lethe.events.JobKind;
+import io.lethe.events.Trace;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.state.ErasureTask;
@@ -37,8 +38,10 @@ final class Batches {
    *
    * @param samples to forget that the current version knows; sorted
    * @param classes to forget whole; where there are any the batch is of classes only
+   * @param trace of the requests, or null
    */
-  record Batch(ModelState state, List<String> samples, List<String> classes, int requests) {
+  record Batch(
+      ModelState state, List<String> samples, List<String> classes, int requests, Trace trace) {
     boolean isEmpty() {
       return samples.isEmpty() && classes.isEmpty();
     }
@@ -131,6 +134,7 @@ final class Batches {
         .setSampleIds(batch.samples())
         .setClasses(batch.classes())
         .setRequests(batch.requests())
+        .setTrace(batch.trace())
         .build();
   }
 
@@ -139,6 +143,7 @@ final class Batches {
     String modelId = state.getRegistration().getModelId();
     TreeSet<String> samples = new TreeSet<>();
     TreeSet<String> classes = new TreeSet<>();
+    BatchTrace trace = new BatchTrace();
     int requests = 0;
     long requestedSamples = 0;
     long bytes = 0;
@@ -163,6 +168,7 @@ final class Batches {
             .filter(id -> !stores.isErased(modelId, state.getAnchorId(), id))
             .forEach(samples::add);
         classes.addAll(task.getClasses());
+        trace.add(task);
         requests++;
         requestedSamples += ids.size();
         bytes += idBytes;
@@ -175,7 +181,7 @@ final class Batches {
                 .setPendingRequests(state.getPendingRequests() - requests)
                 .setPendingSamples(state.getPendingSamples() - requestedSamples)
                 .build());
-    return new Batch(taken, List.copyOf(samples), List.copyOf(classes), requests);
+    return new Batch(taken, List.copyOf(samples), List.copyOf(classes), requests, trace.trace());
   }
 
   private static long bytes(List<String> ids) {

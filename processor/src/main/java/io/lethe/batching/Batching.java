@@ -16,13 +16,13 @@ import io.lethe.events.Verdict;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
+import io.lethe.streams.TracedContext;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.apache.kafka.common.utils.Bytes;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.state.KeyValueIterator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -50,7 +50,7 @@ import org.slf4j.LoggerFactory;
 final class Batching {
   private static final Logger log = LoggerFactory.getLogger(Batching.class);
 
-  private final ProcessorContext<String, BatchingOutput> context;
+  private final TracedContext<String, BatchingOutput> context;
   private final BatchingStores stores;
   private final BatchingEmitter emitter;
   private final PendingTasks pending;
@@ -64,7 +64,7 @@ final class Batching {
   Batching(
       BatchingSettings settings,
       UnaryOperator<ModelVersion> attestor,
-      ProcessorContext<String, BatchingOutput> context) {
+      TracedContext<String, BatchingOutput> context) {
     this.context = context;
     stores = new BatchingStores(context);
     emitter = new BatchingEmitter(context);

@@ -2,19 +2,21 @@ package io.lethe.batching;
 
 import io.lethe.events.HeldOutKey;
 import io.lethe.events.ModelVersion;
+import io.lethe.events.Trace;
 import io.lethe.events.UnlearningJob;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
+import io.lethe.streams.TracedContext;
 import java.time.Instant;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
+import java.util.Optional;
 import org.apache.kafka.streams.processor.api.Record;
 
 /** What the rules of batching say to the outside, and their clock. */
 final class BatchingEmitter {
-  private final ProcessorContext<String, BatchingOutput> context;
+  private final TracedContext<String, BatchingOutput> context;
 
-  BatchingEmitter(ProcessorContext<String, BatchingOutput> context) {
+  BatchingEmitter(TracedContext<String, BatchingOutput> context) {
     this.context = context;
   }
 
@@ -22,25 +24,33 @@ final class BatchingEmitter {
     return Instant.ofEpochMilli(context.currentSystemTimeMs());
   }
 
-  void emit(UnlearningJob job) {
-    forward(job.getModelId(), new BatchingOutput.Job(job));
+  /** The trace of the record that is processed, or null. */
+  Trace trace() {
+    return context.trace().orElse(null);
   }
 
-  void emit(ModelVersion version) {
-    forward(version.getModelId(), new BatchingOutput.Version(version));
+  /** Emits a job in its own trace. */
+  void emit(UnlearningJob job) {
+    forward(job.getModelId(), new BatchingOutput.Job(job), job.getTrace());
+  }
+
+  /** Emits a version in the trace of its job. */
+  void emit(ModelVersion version, Optional<Trace> trace) {
+    forward(version.getModelId(), new BatchingOutput.Version(version), trace);
   }
 
   void retract(HeldOutKey key) {
-    forward(key.getModelId(), new BatchingOutput.Retraction(key));
+    forward(key.getModelId(), new BatchingOutput.Retraction(key), Optional.empty());
   }
 
-  /** An event of now, by the task's model. */
+  /** An event of now, by the task's model, in the task's trace. */
   RequestEvent.Builder event(ErasureTask task, RequestEventKind kind) {
     return RequestEvent.newBuilder()
         .setRequestId(task.getRequestId())
         .setModelId(task.getModelId())
         .setKind(kind)
-        .setAt(now());
+        .setAt(now())
+        .setTrace(task.getTrace().orElse(null));
   }
 
   /** What the model answers to a command. */
@@ -52,10 +62,10 @@ final class BatchingEmitter {
 
   void emit(RequestEvent.Builder event) {
     RequestEvent built = event.build();
-    forward(built.getRequestId().toString(), new BatchingOutput.Event(built));
+    forward(built.getRequestId().toString(), new BatchingOutput.Event(built), built.getTrace());
   }
 
-  private void forward(String key, BatchingOutput output) {
-    context.forward(new Record<>(key, output, context.currentSystemTimeMs()));
+  private void forward(String key, BatchingOutput output, Optional<Trace> trace) {
+    context.forward(new Record<>(key, output, context.currentSystemTimeMs()), trace);
   }
 }

@@ -11,9 +11,9 @@ import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.state.ErasureTask;
 import io.lethe.streams.RuleProcessor;
+import io.lethe.streams.TracedContext;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 
 /** The processors of batching: one for each input, over the same stores. */
@@ -70,7 +70,7 @@ public final class BatchingProcessors {
     return RuleProcessor.of(this::rules, (rules, record) -> rules.onCommand(record.value()));
   }
 
-  private Batching rules(ProcessorContext<String, BatchingOutput> context) {
+  private Batching rules(TracedContext<String, BatchingOutput> context) {
     return new Batching(settings, attestor, context);
   }
 }

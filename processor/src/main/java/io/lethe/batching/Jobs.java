@@ -77,7 +77,8 @@ final class Jobs {
         .setDatasetUri(model.getDatasetUri())
         .setHoldoutUri(model.getHoldoutUri().orElse(null))
         .setPolicy(model.getPolicy())
-        .setCreatedAt(emitter.now());
+        .setCreatedAt(emitter.now())
+        .setTrace(emitter.trace());
   }
 
   void offer(UnlearningJob job) {

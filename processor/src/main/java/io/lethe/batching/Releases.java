@@ -84,7 +84,7 @@ final class Releases {
             .setErasedSamples(erased)
             .build();
     return answers.byRelease(
-        versioned(state, attested(version))
+        versioned(state, attested(version, job))
             .setArtifactUri(version.getArtifactUri())
             .setObsoleteArtifacts(with(state.getObsoleteArtifacts(), version.getArtifactUri()))
             .setErasedSamples(erased)
@@ -107,7 +107,7 @@ final class Releases {
     ModelState answered =
         answers.exact(
             answers.byRetraining(
-                versioned(state, attested(version))
+                versioned(state, attested(version, job))
                     .setRetrainMillis(
                         LeadTime.learn(state.getRetrainMillis(), state, emitter.now()))
                     .build(),
@@ -154,9 +154,9 @@ final class Releases {
         .setAttestation("");
   }
 
-  private ModelVersion attested(ModelVersion version) {
+  private ModelVersion attested(ModelVersion version, UnlearningJob job) {
     ModelVersion attested = attestor.apply(version);
-    emitter.emit(attested);
+    emitter.emit(attested, job.getTrace());
     return attested;
   }
 

@@ -89,6 +89,7 @@ final class Retrainings {
             .setClasses(before.getClasses())
             .setRequests(before.getRequests())
             .setCarriedOver(before.getCarriedOver())
+            .setTrace(before.getTrace().orElse(null))
             .build());
     jobs.tellStarted(retraining);
     return retraining;

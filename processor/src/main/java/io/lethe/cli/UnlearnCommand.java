@@ -1,7 +1,6 @@
 package io.lethe.cli;
 
 import io.lethe.artifact.Sha256;
-import io.lethe.demo.DemoPolicy;
 import io.lethe.events.StageSeconds;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
@@ -11,9 +10,8 @@ import io.lethe.unlearning.HeldOutFile;
 import io.lethe.offline.ShownProgress;
 import io.lethe.offline.UnlearnReport;
 import io.lethe.terminal.Terminal;
-import io.lethe.unlearning.DeepClean;
+import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.HeldOutTargets;
-import io.lethe.unlearning.HeldoutMatch;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
@@ -122,10 +120,7 @@ final class UnlearnCommand implements Callable<Integer> {
 
   private UnlearningPolicy policy(ForgetOptions.Input input) {
     UnlearningPolicy defaults =
-        UnlearningPolicy.newBuilder(
-                DemoPolicy.policy((double) input.forget().length / input.dataset().size()))
-            .setLadder(List.of(HeldoutMatch.NAME, DeepClean.NAME))
-            .build();
+        DefaultPolicy.forShare((double) input.forget().length / input.dataset().size());
     UnlearningPolicy given = PolicyFile.readOrDefaults(policy, defaults);
     return methods == null ? given : UnlearningPolicy.newBuilder(given).setLadder(methods).build();
   }

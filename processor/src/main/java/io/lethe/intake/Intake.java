@@ -11,6 +11,7 @@ import io.lethe.state.IntakeStage;
 import io.lethe.state.Lineage;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
+import io.lethe.streams.TracedContext;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -18,7 +19,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
 import java.util.Optional;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
 /**
@@ -38,7 +38,7 @@ final class Intake {
   private final LateData lateData;
   private final RequestCommands commands;
 
-  Intake(IntakeSettings settings, ProcessorContext<String, IntakeOutput> context) {
+  Intake(IntakeSettings settings, TracedContext<String, IntakeOutput> context) {
     this.settings = settings;
     stores = new IntakeStores(context);
     emitter = new IntakeEmitter(context);
@@ -94,10 +94,11 @@ final class Intake {
             .setRegulation(request.getRegulation())
             .setReceivedAt(request.getReceivedAt())
             .setDueAt(dueAt(request))
+            .setTrace(emitter.trace())
             .build();
     if (!valid) {
       stores.putRequest(request.getRequestId(), seen);
-      deny(request, "invalid");
+      deny(request, seen, "invalid");
     } else if (!resolution.accept(request, holderKey(request), seen)) {
       await(request, seen);
     }
@@ -175,7 +176,7 @@ final class Intake {
     stores.putRequest(
         request.getRequestId(),
         IntakeRequest.newBuilder(seen).setStage(IntakeStage.DENIED).clearWaitingKey().build());
-    deny(request, "no_match");
+    deny(request, seen, "no_match");
   }
 
   /** Tries again those that wait and whose key starts with the prefix. */
@@ -191,13 +192,14 @@ final class Intake {
     }
   }
 
-  private void deny(DeletionRequest request, String reason) {
+  private void deny(DeletionRequest request, IntakeRequest seen, String reason) {
     emitter.emit(
         emitter
             .event(request.getRequestId(), RequestEventKind.DENIED)
             .setReason(reason)
             .setRegulation(request.getRegulation())
-            .setReceivedAt(request.getReceivedAt()));
+            .setReceivedAt(request.getReceivedAt())
+            .setTrace(seen.getTrace().orElse(null)));
   }
 
   private static Instant dueAt(DeletionRequest request) {

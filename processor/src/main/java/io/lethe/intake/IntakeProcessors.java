@@ -6,8 +6,8 @@ import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
 import io.lethe.state.RequestEvent;
 import io.lethe.streams.RuleProcessor;
+import io.lethe.streams.TracedContext;
 import java.util.Optional;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 
 /** The processors of intake: one for each input, over the same stores. */
@@ -46,7 +46,7 @@ public final class IntakeProcessors {
     return RuleProcessor.of(this::rules, (rules, record) -> rules.onFeedback(record.value()));
   }
 
-  private Intake rules(ProcessorContext<String, IntakeOutput> context) {
+  private Intake rules(TracedContext<String, IntakeOutput> context) {
     return new Intake(settings, context);
   }
 }

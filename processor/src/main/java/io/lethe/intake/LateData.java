@@ -152,6 +152,7 @@ final class LateData {
             .setRegulation(erasure.getRegulation())
             .setReceivedAt(now)
             .setDueAt(DueDates.dueAt(erasure.getRegulation(), now))
+            .setTrace(emitter.trace())
             .build(),
         samplesByModel,
         original);

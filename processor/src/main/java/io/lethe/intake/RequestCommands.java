@@ -185,6 +185,7 @@ final class RequestCommands {
               .setSampleIds(List.of())
               .setReceivedAt(request.getReceivedAt())
               .setDueAt(dueAt)
+              .setTrace(emitter.trace())
               .build());
     }
   }

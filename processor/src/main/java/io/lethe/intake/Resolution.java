@@ -70,7 +70,8 @@ final class Resolution {
             .setModels(models)
             .setReceivedAt(seen.getReceivedAt())
             .setDueAt(dueAt)
-            .setFollowUpOf(followUpOf));
+            .setFollowUpOf(followUpOf)
+            .setTrace(seen.getTrace().orElse(null)));
     for (String modelId : models) {
       emitter.emit(
           ErasureTask.newBuilder()
@@ -80,6 +81,7 @@ final class Resolution {
               .setSampleIds(samplesByModel.get(modelId))
               .setReceivedAt(seen.getReceivedAt())
               .setDueAt(dueAt)
+              .setTrace(seen.getTrace().orElse(null))
               .build());
     }
   }

@@ -13,14 +13,13 @@ import org.apache.kafka.streams.processor.api.Record;
 
 /**
  * One input of a sub-topology. The rules are a plain object over the context's stores; each input
- * makes its own, and they meet in the stores. What a step forwards carries the trace context of its
- * record.
+ * makes its own, and they meet in the stores.
  *
  * @param <R> the rules
  * @param <O> what they forward
  */
 public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, String, O> {
-  private final Function<ProcessorContext<String, O>, R> rulesOf;
+  private final Function<TracedContext<String, O>, R> rulesOf;
   private final BiConsumer<R, Record<K, V>> step;
   private final Duration tick;
   private final Consumer<R> onTick;
@@ -28,7 +27,7 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
   private R rules;
 
   private RuleProcessor(
-      Function<ProcessorContext<String, O>, R> rulesOf,
+      Function<TracedContext<String, O>, R> rulesOf,
       BiConsumer<R, Record<K, V>> step,
       Duration tick,
       Consumer<R> onTick) {
@@ -40,13 +39,13 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
 
   /** An input that takes one step for each record. */
   public static <R, K, V, O> ProcessorSupplier<K, V, String, O> of(
-      Function<ProcessorContext<String, O>, R> rulesOf, BiConsumer<R, Record<K, V>> step) {
+      Function<TracedContext<String, O>, R> rulesOf, BiConsumer<R, Record<K, V>> step) {
     return () -> new RuleProcessor<>(rulesOf, step, null, null);
   }
 
   /** An input that also keeps the wall clock for its sub-topology. */
   public static <R, K, V, O> ProcessorSupplier<K, V, String, O> ticking(
-      Function<ProcessorContext<String, O>, R> rulesOf,
+      Function<TracedContext<String, O>, R> rulesOf,
       BiConsumer<R, Record<K, V>> step,
       Duration tick,
       Consumer<R> onTick) {
@@ -65,11 +64,11 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
 
   @Override
   public void process(Record<K, V> record) {
-    traced.trace(TraceContext.of(record.headers()));
+    traced.process(TraceContext.of(record.headers()));
     try {
       step.accept(rules, record);
     } finally {
-      traced.trace(TraceContext.NONE);
+      traced.process(TraceContext.NONE);
     }
   }
 }

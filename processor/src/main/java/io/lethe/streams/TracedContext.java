@@ -1,5 +1,6 @@
 package io.lethe.streams;
 
+import io.lethe.events.Trace;
 import io.lethe.topics.TraceContext;
 import java.io.File;
 import java.time.Duration;
@@ -18,10 +19,11 @@ import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.processor.api.RecordMetadata;
 
 /**
- * Gives each record that is forwarded the trace context of the record that is processed. Here and
- * not in the rules, which make new records and need not know of headers.
+ * Knows the trace of the record that is processed, and writes the headers of the trace that a
+ * record is forwarded in: that of what it comes from, which need not be what is processed. A
+ * request may have waited in a store for long.
  */
-final class TracedContext<K, V> implements ProcessorContext<K, V> {
+public final class TracedContext<K, V> implements ProcessorContext<K, V> {
   private final ProcessorContext<K, V> context;
   private TraceContext trace = TraceContext.NONE;
 
@@ -29,11 +31,23 @@ final class TracedContext<K, V> implements ProcessorContext<K, V> {
     this.context = context;
   }
 
-  /** Sets what is forwarded from now on. */
-  void trace(TraceContext current) {
+  /** Sets the trace of the record that is processed from now on. */
+  void process(TraceContext current) {
     trace = current;
   }
 
+  /** The trace of the record that is processed; empty where it has none, and for the clock. */
+  public Optional<Trace> trace() {
+    return trace.toRecord();
+  }
+
+  /** Forwards a record in the given trace. */
+  public <K1 extends K, V1 extends V> void forward(Record<K1, V1> record, Optional<Trace> of) {
+    TraceContext.of(of).addTo(record.headers());
+    context.forward(record);
+  }
+
+  /** Forwards a record in the trace of the record that is processed. */
   @Override
   public <K1 extends K, V1 extends V> void forward(Record<K1, V1> record) {
     trace.addTo(record.headers());

@@ -4,18 +4,19 @@ import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelResult;
 import io.lethe.events.RequestSignal;
 import io.lethe.events.RequestStatus;
+import io.lethe.events.Trace;
 import io.lethe.state.ModelProgress;
 import io.lethe.state.ModelStage;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.state.RequestState;
+import io.lethe.streams.TracedContext;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
 
 /**
@@ -32,14 +33,14 @@ final class Tracking {
   private static final int SIGNALS_PER_TICK = 1_000;
 
   private final UnaryOperator<ErasureReceipt> attestor;
-  private final ProcessorContext<String, TrackingOutput> context;
+  private final TracedContext<String, TrackingOutput> context;
   private final TrackingStores stores;
   private final Signals signals;
 
   Tracking(
       TrackingSettings settings,
       UnaryOperator<ErasureReceipt> attestor,
-      ProcessorContext<String, TrackingOutput> context) {
+      TracedContext<String, TrackingOutput> context) {
     this.attestor = attestor;
     this.context = context;
     stores = new TrackingStores(context);
@@ -70,10 +71,7 @@ final class Tracking {
     if (known == null || known.getIntakePartition() < 0) {
       throw new UnknownRequestException();
     }
-    forward(
-        event,
-        new TrackingOutput.Feedback(
-            RequestEvent.newBuilder(event).setIntakePartition(known.getIntakePartition()).build()));
+    feedback(RequestEvent.newBuilder(event).setIntakePartition(known.getIntakePartition()));
   }
 
   private static RequestState advanced(RequestState state, RequestEvent event) {
@@ -134,9 +132,10 @@ final class Tracking {
     boolean ends = !ended && isFinal(after.getStatus());
     // Signed before the end is stored: what fails here must not leave an end without a receipt.
     Optional<ErasureReceipt> receipt = ends ? Optional.of(receipt(event, after)) : Optional.empty();
-    put(event.getRequestId().toString(), after);
+    String requestId = event.getRequestId().toString();
+    put(requestId, after);
     if (receipt.isPresent()) {
-      forward(event, new TrackingOutput.Receipt(receipt.get()));
+      forward(requestId, new TrackingOutput.Receipt(receipt.get()), after.getTrace());
       if (after.getStatus() == RequestStatus.CANCELLED && after.getAccepted()) {
         tellIntake(event, after);
       }
@@ -149,9 +148,7 @@ final class Tracking {
       RequestState state = stores.request(requestId);
       RequestSignal signal = signals.signal(requestId, state, now());
       put(requestId, signals.signalled(state, signal));
-      context.forward(
-          new Record<>(
-              requestId, new TrackingOutput.Signal(signal), context.currentSystemTimeMs()));
+      forward(requestId, new TrackingOutput.Signal(signal), state.getTrace());
     }
   }
 
@@ -170,15 +167,13 @@ final class Tracking {
 
   /** A cancelled request no longer binds what arrives later. */
   private void tellIntake(RequestEvent event, RequestState state) {
-    forward(
-        event,
-        new TrackingOutput.Feedback(
-            RequestEvent.newBuilder()
-                .setRequestId(event.getRequestId())
-                .setKind(RequestEventKind.CANCELLED)
-                .setIntakePartition(state.getIntakePartition())
-                .setAt(event.getAt())
-                .build()));
+    feedback(
+        RequestEvent.newBuilder()
+            .setRequestId(event.getRequestId())
+            .setKind(RequestEventKind.CANCELLED)
+            .setIntakePartition(state.getIntakePartition())
+            .setAt(event.getAt())
+            .setTrace(event.getTrace().orElse(null)));
   }
 
   private static RequestState concluded(RequestState state) {
@@ -240,6 +235,7 @@ final class Tracking {
         .setReceivedAt(event.getReceivedAt().orElseThrow())
         .setDueAt(event.getDueAt().orElse(state.getDueAt().orElse(null)))
         .setIntakePartition(event.getIntakePartition())
+        .setTrace(event.getTrace().orElse(null))
         .setUpdatedAt(event.getAt());
   }
 
@@ -324,9 +320,13 @@ final class Tracking {
             .build());
   }
 
-  private void forward(RequestEvent event, TrackingOutput output) {
-    context.forward(
-        new Record<>(event.getRequestId().toString(), output, context.currentSystemTimeMs()));
+  private void feedback(RequestEvent.Builder event) {
+    RequestEvent built = event.build();
+    forward(built.getRequestId().toString(), new TrackingOutput.Feedback(built), built.getTrace());
+  }
+
+  private void forward(String requestId, TrackingOutput output, Optional<Trace> trace) {
+    context.forward(new Record<>(requestId, output, context.currentSystemTimeMs()), trace);
   }
 
   private static boolean isFinal(RequestStatus status) {

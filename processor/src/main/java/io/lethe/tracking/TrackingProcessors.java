@@ -3,8 +3,8 @@ package io.lethe.tracking;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.state.RequestEvent;
 import io.lethe.streams.RuleProcessor;
+import io.lethe.streams.TracedContext;
 import java.util.function.UnaryOperator;
-import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 
 /** The processors of tracking: one for each input, over the same stores. */
@@ -35,7 +35,7 @@ public final class TrackingProcessors {
         this::rules, (rules, record) -> rules.onEvent(record.key(), record.value()));
   }
 
-  private Tracking rules(ProcessorContext<String, TrackingOutput> context) {
+  private Tracking rules(TracedContext<String, TrackingOutput> context) {
     return new Tracking(settings, attestor, context);
   }
 }

@@ -40,7 +40,8 @@ class ClientContractIT {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final Path EXAMPLE = Path.of("../deploy/examples/ServeModelVersions.java");
   private static final TraceContext TRACE =
-      new TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1");
+      new TraceContext(
+          "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1", List.of());
 
   @TempDir static Path directory;
   private static EmbeddedStack stack;

@@ -237,8 +237,12 @@ final class AsyncApi {
     header(
         properties,
         "traceparent",
-        "W3C trace context, handed on from a request to its job, model version and receipt.");
+        "W3C trace context: of a request, and of its receipt; of a job, its outcome and model version that of the first request in the batch.");
     header(properties, "tracestate", "W3C trace context.");
+    header(
+        properties,
+        "ce_tracelinks",
+        "Of what comes of a batch: the traceparents of its requests, at most 128, separated by commas.");
     return trait;
   }
 

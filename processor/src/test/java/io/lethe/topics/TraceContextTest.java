@@ -3,6 +3,7 @@ package io.lethe.topics;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.junit.jupiter.api.Test;
@@ -11,6 +12,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class TraceContextTest {
   private static final String PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+  private static final String OTHER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
   private static Headers headers(String parent, String state) {
     return new RecordHeaders()
@@ -60,6 +63,38 @@ class TraceContextTest {
   @ParameterizedTest
   @ValueSource(strings = {"", "vendor=ü", "a=1\nb=2"})
   void aStateThatIsNoneIsDropped(String state) {
-    assertThat(TraceContext.of(headers(PARENT, state))).isEqualTo(new TraceContext(PARENT, ""));
+    assertThat(TraceContext.of(headers(PARENT, state)))
+        .isEqualTo(new TraceContext(PARENT, "", List.of()));
+  }
+
+  @Test
+  void linksAreReadAndWrittenWithoutWhatIsNoTraceParent() {
+    // Given
+    Headers batch = headers(PARENT, "vendor=1");
+    batch.add("ce_tracelinks", (PARENT + ",alice," + OTHER).getBytes(StandardCharsets.UTF_8));
+    Headers target = new RecordHeaders();
+
+    // When
+    TraceContext context = TraceContext.of(batch);
+    TraceContext.of(context.toRecord()).addTo(target);
+
+    // Then
+    assertThat(context.links()).containsExactly(PARENT, OTHER);
+    assertThat(new String(target.lastHeader("ce_tracelinks").value(), StandardCharsets.UTF_8))
+        .isEqualTo(PARENT + "," + OTHER);
+  }
+
+  @Test
+  void theContextOfOneRequestTakesABatchsLinksAway() {
+    // Given
+    Headers target = headers(PARENT, "vendor=1");
+    target.add("ce_tracelinks", OTHER.getBytes(StandardCharsets.UTF_8));
+
+    // When
+    TraceContext.of(headers(OTHER, "")).addTo(target);
+
+    // Then
+    assertThat(target.lastHeader("ce_tracelinks")).isNull();
+    assertThat(target.lastHeader("tracestate")).isNull();
   }
 }

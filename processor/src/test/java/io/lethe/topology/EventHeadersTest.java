@@ -16,7 +16,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
@@ -74,42 +76,36 @@ class EventHeadersTest {
   }
 
   @Test
-  void theRequestThatFiresTheBatchGivesItsTraceToJobVersionAndReceipts() {
+  void jobAndVersionHaveTheFirstRequestsTraceAndLinksToAllAndEachReceiptItsOwn() {
     // Given
-    lethe.registerAnchored("m", "d", policy(2, HOUR));
+    lethe.registerAnchored("m", "d", policy(3, HOUR));
     lethe.lineage("alice", "d", "s1");
     lethe.lineage("bob", "d", "s2");
-    request("alice", OF_ALICE);
+    lethe.lineage("carol", "d", "s3");
+    UUID ofAlice = request("alice", OF_ALICE);
+    UUID ofBob = request("bob", OF_BOB);
 
-    // When
-    request("bob", OF_BOB);
+    // When: a request without a trace fires the batch
+    UUID ofCarol = request("carol", "");
     TestRecord<String, UnlearningJob> job = only(lethe.topics.unlearningJobs());
     unlearned(job);
 
     // Then
-    assertThat(text(job.headers(), "traceparent")).isEqualTo(OF_BOB);
-    assertThat(text(job.headers(), "tracestate")).isEqualTo("vendor=1");
-    assertThat(text(only(lethe.topics.modelVersions()).headers(), "traceparent")).isEqualTo(OF_BOB);
-    assertThat(records(lethe.topics.erasureReceipts()))
-        .hasSize(2)
-        .allSatisfy(
-            receipt -> assertThat(text(receipt.headers(), "traceparent")).isEqualTo(OF_BOB));
+    for (Headers headers : List.of(job.headers(), only(lethe.topics.modelVersions()).headers())) {
+      assertThat(text(headers, "traceparent")).isEqualTo(OF_ALICE);
+      assertThat(text(headers, "tracestate")).isEqualTo("vendor=1");
+      assertThat(text(headers, "ce_tracelinks")).isEqualTo(OF_ALICE + "," + OF_BOB);
+    }
+    Map<UUID, Headers> receipts = receipts();
+    assertThat(text(receipts.get(ofAlice), "traceparent")).isEqualTo(OF_ALICE);
+    assertThat(text(receipts.get(ofBob), "traceparent")).isEqualTo(OF_BOB);
+    assertThat(receipts.get(ofCarol).lastHeader("traceparent")).isNull();
+    assertThat(receipts.values())
+        .allSatisfy(headers -> assertThat(headers.lastHeader("ce_tracelinks")).isNull());
   }
 
   @Test
-  void aDenialCarriesTheTraceOfNoOtherRequest() {
-    // Given
-    request("nobody", OF_ALICE);
-
-    // When
-    lethe.advance(TopologyFixture.GRACE.plusSeconds(1));
-
-    // Then
-    assertThat(only(lethe.topics.erasureReceipts()).headers().lastHeader("traceparent")).isNull();
-  }
-
-  @Test
-  void aBatchThatItsAgeFiresCarriesNoTrace() {
+  void aBatchThatItsAgeFiresHasTheTraceOfItsRequest() {
     // Given
     lethe.registerAnchored("m", "d", policy(9, HOUR));
     lethe.lineage("alice", "d", "s1");
@@ -119,7 +115,77 @@ class EventHeadersTest {
     lethe.advance(HOUR.plusSeconds(1));
 
     // Then
-    assertThat(only(lethe.topics.unlearningJobs()).headers().lastHeader("traceparent")).isNull();
+    Headers job = only(lethe.topics.unlearningJobs()).headers();
+    assertThat(text(job, "traceparent")).isEqualTo(OF_ALICE);
+  }
+
+  @Test
+  void anotherOfferOfAJobHasTheSameTrace() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(1, HOUR));
+    lethe.lineage("alice", "d", "s1");
+    request("alice", OF_ALICE);
+    TestRecord<String, UnlearningJob> first = only(lethe.topics.unlearningJobs());
+
+    // When
+    lethe.advance(Duration.ofDays(1));
+
+    // Then
+    TestRecord<String, UnlearningJob> second = only(lethe.topics.unlearningJobs());
+    assertThat(second.value().getAttempt()).isGreaterThan(first.value().getAttempt());
+    assertThat(text(second.headers(), "traceparent")).isEqualTo(OF_ALICE);
+    assertThat(text(second.headers(), "ce_tracelinks")).isEqualTo(OF_ALICE);
+  }
+
+  @Test
+  void aRequestThatWaitedForItsLineageKeepsItsTrace() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(1, HOUR));
+    request("alice", OF_ALICE);
+
+    // When: lineage comes, which has no trace
+    lethe.lineage("alice", "d", "s1");
+
+    // Then
+    Headers job = only(lethe.topics.unlearningJobs()).headers();
+    assertThat(text(job, "traceparent")).isEqualTo(OF_ALICE);
+  }
+
+  @Test
+  void aDenialThatTheClockMakesHasTheTraceOfItsRequest() {
+    // Given
+    UUID ofAlice = request("alice", OF_ALICE);
+    UUID ofBob = request("bob", OF_BOB);
+
+    // When
+    lethe.advance(TopologyFixture.GRACE.plusSeconds(1));
+
+    // Then
+    Map<UUID, Headers> receipts = receipts();
+    assertThat(text(receipts.get(ofAlice), "traceparent")).isEqualTo(OF_ALICE);
+    assertThat(text(receipts.get(ofBob), "traceparent")).isEqualTo(OF_BOB);
+  }
+
+  @Test
+  void aWarningHasTheTraceOfItsRequest() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(1, HOUR));
+    lethe.lineage("alice", "d", "s1");
+    request("alice", OF_ALICE);
+
+    // When
+    lethe.advance(Duration.ofDays(40));
+
+    // Then
+    assertThat(records(lethe.topics.requestSignals()))
+        .isNotEmpty()
+        .allSatisfy(
+            signal -> assertThat(text(signal.headers(), "traceparent")).isEqualTo(OF_ALICE));
+  }
+
+  private Map<UUID, Headers> receipts() {
+    return records(lethe.topics.erasureReceipts()).stream()
+        .collect(Collectors.toMap(record -> record.value().getRequestId(), TestRecord::headers));
   }
 
   private UUID request(String subject, String traceparent) {
@@ -131,10 +197,12 @@ class EventHeadersTest {
                 Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId(subject).build())
             .setReceivedAt(TopologyFixture.START)
             .build();
-    Headers headers =
-        new RecordHeaders()
-            .add("traceparent", traceparent.getBytes(StandardCharsets.US_ASCII))
-            .add("tracestate", "vendor=1".getBytes(StandardCharsets.US_ASCII));
+    Headers headers = new RecordHeaders();
+    if (!traceparent.isEmpty()) {
+      headers
+          .add("traceparent", traceparent.getBytes(StandardCharsets.US_ASCII))
+          .add("tracestate", "vendor=1".getBytes(StandardCharsets.US_ASCII));
+    }
     pipe(lethe.topics.deletionRequests(), subject, request, headers);
     return id;
   }

@@ -42,6 +42,14 @@ class SchemaEvolutionTest {
         .isEmpty();
   }
 
+  /** What has no frozen copy may change in any way. */
+  @Test
+  void everyRecordHasAFrozenCopy() throws IOException {
+    assertThat(Released.current())
+        .as("a new record: -Dschemas.freeze=in-place writes its first copy")
+        .allSatisfy(schema -> assertThat(ReleasedSchemas.of(schema.getFullName())).isNotEmpty());
+  }
+
   @Test
   void releasedSchemasNeverChange() throws IOException {
     assertThat(Released.fingerprints()).isEqualTo(Released.pinned());
