@@ -189,8 +189,7 @@ final class Anchors {
     if (!policy.getLadder().contains(TARGETED)) {
       return "";
     }
-    boolean crossFitted =
-        registration.getRecipe().isPresent() && policy.getFolds() >= LEAST_FOLDS;
+    boolean crossFitted = registration.getRecipe().isPresent() && policy.getFolds() >= LEAST_FOLDS;
     return registration.getHeldoutSha256().orElse(crossFitted ? BY_RECIPE : "");
   }
 

@@ -85,8 +85,7 @@ final class Answers {
   /** Whether the anchor was trained without all of the task's samples. */
   private boolean isExact(ErasureTask task) {
     return task.getClasses().isEmpty()
-        && task.getSampleIds().stream()
-            .allMatch(id -> stores.isExcluded(task.getModelId(), id));
+        && task.getSampleIds().stream().allMatch(id -> stores.isExcluded(task.getModelId(), id));
   }
 
   private static int samples(ErasureTask task, List<ResolvedClass> resolved) {

@@ -214,8 +214,7 @@ final class Batching {
           case PARKED, HELD, ESCALATED -> true;
           case ANCHORING, COLLECTING, UNLEARNING, RETRAINING, RETIRED -> false;
         };
-    JobKind waiting =
-        jobWaits ? stores.job(state.getRegistration().getModelId()).getKind() : null;
+    JobKind waiting = jobWaits ? stores.job(state.getRegistration().getModelId()).getKind() : null;
     if (waiting == JobKind.UNLEARN) {
       return retrainings.instead(state);
     }
@@ -283,8 +282,8 @@ final class Batching {
   }
 
   /**
-   * Begins with what the model has to do next, once no job runs: whole targets, what earlier anchors
-   * had forgotten, a retraining, the batch that waits.
+   * Begins with what the model has to do next, once no job runs: whole targets, what earlier
+   * anchors had forgotten, a retraining, the batch that waits.
    */
   private ModelState goOn(ModelState state) {
     if (state.getPhase() != Phase.COLLECTING) {

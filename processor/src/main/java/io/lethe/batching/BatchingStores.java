@@ -277,9 +277,7 @@ public final class BatchingStores {
     return moved;
   }
 
-  /**
-   * Samples of those set aside, sorted: at least one, at most so many and of so many bytes.
-   */
+  /** Samples of those set aside, sorted: at least one, at most so many and of so many bytes. */
   List<String> carried(String modelId, int limit, int maxBytes) {
     String prefix = erasedKey(modelId, CARRIED, "");
     List<String> found = new ArrayList<>();

@@ -182,9 +182,7 @@ final class Jobs {
     Duration soon = settings.silence().dividedBy(SIGNS_PER_SILENCE);
     boolean news =
         !state.getPickedUp() || !state.getHeardAt().orElseThrow().plus(soon).isAfter(now);
-    return news
-        ? ModelState.newBuilder(state).setPickedUp(true).setHeardAt(now).build()
-        : state;
+    return news ? ModelState.newBuilder(state).setPickedUp(true).setHeardAt(now).build() : state;
   }
 
   /** Offers a lost job, or a failed one after its backoff, once more. */

@@ -26,8 +26,7 @@ final class LeadTime {
   /** Of a batch. Where a request is complete only with the next anchor, that has to fit too. */
   static Duration of(ModelState state, BatchingSettings settings) {
     Duration batch = of(state.getJobMillis(), settings);
-    boolean exact =
-        state.getRegistration().getPolicy().getCompletion() == CompletionStage.EXACT;
+    boolean exact = state.getRegistration().getPolicy().getCompletion() == CompletionStage.EXACT;
     return exact ? batch.plus(ofRetraining(state, settings)) : batch;
   }
 

@@ -133,8 +133,7 @@ final class Releases {
     }
   }
 
-  private ModelVersion.Builder published(
-      ModelState state, UnlearningJob job, JobOutcome outcome) {
+  private ModelVersion.Builder published(ModelState state, UnlearningJob job, JobOutcome outcome) {
     return ModelVersion.newBuilder()
         .setModelId(outcome.getModelId())
         .setVersion(state.getVersion() + 1)

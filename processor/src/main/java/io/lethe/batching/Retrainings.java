@@ -97,11 +97,7 @@ final class Retrainings {
 
   private ModelState started(ModelState state) {
     return jobs.started(
-        ModelState.newBuilder(state)
-            .setRetrainWanted(false)
-            .clearRetryAt()
-            .clearOutcome()
-            .build(),
+        ModelState.newBuilder(state).setRetrainWanted(false).clearRetryAt().clearOutcome().build(),
         JobKind.RETRAIN,
         RUNG + "/" + state.getBatches());
   }

@@ -240,7 +240,9 @@ public final class Demo {
         .build();
   }
 
-  /** The same batch by DeepClean alone, from the sums of the store, measured on the same samples. */
+  /**
+   * The same batch by DeepClean alone, from the sums of the store, measured on the same samples.
+   */
   private UnlearningResult deepClean(Path anchor, String anchorId, int[] forget)
       throws IOException {
     FisherSums sums = stack.context().getBean(StreamApp.class).sums(MODEL_ID, anchorId);

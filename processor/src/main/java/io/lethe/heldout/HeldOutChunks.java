@@ -33,8 +33,7 @@ public final class HeldOutChunks {
         bytes += sizeOf(ids.get(to), rows.classes());
         to++;
       } while (to < ids.size() && bytes + sizeOf(ids.get(to), rows.classes()) <= MAX_BYTES);
-      byte[] logits =
-          HeldOutRows.bytes(rows.logits(), from * rows.classes(), to * rows.classes());
+      byte[] logits = HeldOutRows.bytes(rows.logits(), from * rows.classes(), to * rows.classes());
       consumer.accept(
           record(of, rows)
               .setPart(part)

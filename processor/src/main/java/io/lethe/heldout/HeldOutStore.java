@@ -73,8 +73,7 @@ public final class HeldOutStore {
             .setClasses(chunk.getClasses())
             .setSamples(commit.getSamples())
             .build();
-    store.put(
-        HeldOutKeys.meta(modelId, anchorId), stateSerde.serializer().serialize("", state));
+    store.put(HeldOutKeys.meta(modelId, anchorId), stateSerde.serializer().serialize("", state));
     Bytes own = HeldOutKeys.rows(modelId, anchorId, jobId);
     delete(keys(HeldOutKeys.rows(modelId, anchorId), own));
     return Result.APPLIED;

@@ -218,8 +218,7 @@ public final class LetheTopology {
             topic.name(),
             produced(topic, "heldout-retractions")
                 .withStreamPartitioner(
-                    (name, key, value, count) ->
-                        Optional.of(Set.of(topic.partition(key, count)))));
+                    (name, key, value, count) -> Optional.of(Set.of(topic.partition(key, count)))));
   }
 
   private void tracking(

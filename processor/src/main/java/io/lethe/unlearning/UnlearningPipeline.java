@@ -27,11 +27,7 @@ import java.util.stream.IntStream;
  */
 public final class UnlearningPipeline {
   private static final Map<String, Supplier<UnlearningMethod>> METHODS =
-      Map.of(
-          DeepClean.NAME,
-          DeepClean::new,
-          HeldoutMatch.NAME,
-          HeldoutMatch::new);
+      Map.of(DeepClean.NAME, DeepClean::new, HeldoutMatch.NAME, HeldoutMatch::new);
 
   /**
    * An anchor's Fisher sums.

@@ -47,8 +47,7 @@ final class AnchorRun {
     return new JobResult(
         outcomes
             .of(job, Verdict.RELEASE)
-            .setFisherSamples(
-                anchor.map(made -> Math.toIntExact(made.sums().samples())).orElse(0))
+            .setFisherSamples(anchor.map(made -> Math.toIntExact(made.sums().samples())).orElse(0))
             .setHeldoutSamples(targets.map(rows -> (long) rows.sampleIds().size()).orElse(0L))
             .setSeconds(
                 anchor

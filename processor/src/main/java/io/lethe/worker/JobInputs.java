@@ -70,8 +70,7 @@ final class JobInputs {
     return job.getParentUri()
         .map(
             uri ->
-                artifacts.fetch(
-                    ArtifactStores.location(uri), job.getParentSha256().orElseThrow()));
+                artifacts.fetch(ArtifactStores.location(uri), job.getParentSha256().orElseThrow()));
   }
 
   SampleDataset dataset() {

@@ -32,9 +32,9 @@ import java.util.OptionalInt;
 /**
  * Makes a model version without a batch of samples.
  *
- * <p>From the anchor, forgetting all that was erased since; or from the last release, forgetting the
- * batch only, where the policy says so, and where the source has deleted samples that were erased
- * since the anchor: what is not there cannot be forgotten again.
+ * <p>From the anchor, forgetting all that was erased since; or from the last release, forgetting
+ * the batch only, where the policy says so, and where the source has deleted samples that were
+ * erased since the anchor: what is not there cannot be forgotten again.
  */
 final class UnlearnRun {
   private final JobInputs inputs;
@@ -97,8 +97,7 @@ final class UnlearnRun {
   private UnlearningPolicy ladder() {
     UnlearningPolicy policy = job.getPolicy();
     List<String> ladder =
-        new ArrayList<>(
-            job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder());
+        new ArrayList<>(job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder());
     ladder.remove(RetrainRun.METHOD);
     return UnlearningPolicy.newBuilder(policy).setLadder(ladder).build();
   }

@@ -196,14 +196,14 @@ final class TopologyFixture implements AutoCloseable {
   ModelRegistered.Builder registration(
       String modelId, String datasetId, UnlearningPolicy policy, String sha256) {
     return ModelRegistered.newBuilder()
-            .setModelId(modelId)
-            .setFormat(ModelFormat.DJL)
-            .setArtifactUri("file:/models/" + modelId)
-            .setArtifactSha256(sha256)
-            .setDatasetId(datasetId)
-            .setDatasetUri("synthetic:digits")
-            .setPolicy(policy)
-            .setRegisteredAt(now);
+        .setModelId(modelId)
+        .setFormat(ModelFormat.DJL)
+        .setArtifactUri("file:/models/" + modelId)
+        .setArtifactSha256(sha256)
+        .setDatasetId(datasetId)
+        .setDatasetUri("synthetic:digits")
+        .setPolicy(policy)
+        .setRegisteredAt(now);
   }
 
   /** Registers a model and plays its ANCHOR job. */

@@ -183,10 +183,7 @@ class JobRunnerTest {
     // When
     JobResult result =
         runner.run(
-            job(firstSamples(4))
-                .setErasedSamples(1)
-                .setGateOverridden(true)
-                .build(),
+            job(firstSamples(4)).setErasedSamples(1).setGateOverridden(true).build(),
             Progress.NONE);
 
     // Then
