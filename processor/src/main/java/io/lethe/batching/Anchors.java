@@ -149,6 +149,7 @@ final class Anchors {
             .setTrainingSamples(0)
             .setErasedSamples(0)
             .setErosion(0.0)
+            .setRetrainWanted(false)
             .setBatches(0)
             .setAttempt(1)
             .setHeardAt(emitter.now())

@@ -218,9 +218,12 @@ final class Batching {
     if (waiting == JobKind.UNLEARN) {
       return retrainings.instead(state);
     }
-    return waiting == null
-        ? ModelState.newBuilder(state).setRetrainWanted(true).build()
-        : jobs.resume(state, false);
+    if (waiting != null) {
+      return jobs.resume(state, false);
+    }
+    return state.getPhase() == Phase.RETRAINING
+        ? state
+        : ModelState.newBuilder(state).setRetrainWanted(true).build();
   }
 
   /** Takes a sign of life of a job. */

@@ -82,22 +82,9 @@ final class JobReporter {
   }
 
   private void send(UnlearningJob job, JobResult.Update update) {
-    List<CompletableFuture<?>> sent = new ArrayList<>();
-    FisherChunks.split(
-        update.sums(),
-        chunk ->
-            sent.add(
-                send(
-                    record(job, update)
-                        .setTensor(chunk.tensor())
-                        .setChunk(chunk.index())
-                        .setData(ByteBuffer.wrap(chunk.data()))
-                        .setCrc32c(FisherChunks.crc32c(chunk.data()))
-                        .build())));
+    int chunks = chunks(job, update);
     FisherCommit commit =
-        new FisherCommit(FisherChunks.layout(update.sums()), sent.size(), update.sums().samples());
-    producer.flush();
-    sent.forEach(CompletableFuture::join);
+        new FisherCommit(FisherChunks.layout(update.sums()), chunks, update.sums().samples());
     // Only when every chunk is stored: the commit marker is the last record of its update.
     CompletableFuture<?> committed =
         send(
@@ -110,6 +97,25 @@ final class JobReporter {
                 .build());
     producer.flush();
     committed.join();
+  }
+
+  /** Sends an update but for its commit marker; returns how many records that took. */
+  int chunks(UnlearningJob job, JobResult.Update update) {
+    List<CompletableFuture<?>> sent = new ArrayList<>();
+    FisherChunks.split(
+        update.sums(),
+        chunk ->
+            sent.add(
+                send(
+                    record(job, update)
+                        .setTensor(chunk.tensor())
+                        .setChunk(chunk.index())
+                        .setData(ByteBuffer.wrap(chunk.data()))
+                        .setCrc32c(FisherChunks.crc32c(chunk.data()))
+                        .build())));
+    producer.flush();
+    sent.forEach(CompletableFuture::join);
+    return sent.size();
   }
 
   private void send(UnlearningJob job, HeldOutRows targets) {
