@@ -20,6 +20,7 @@ import java.security.KeyPairGenerator;
 import java.security.PrivateKey;
 import java.security.SecureRandom;
 import java.security.Signature;
+import java.security.SignatureException;
 import java.security.interfaces.EdECPrivateKey;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Arrays;
@@ -36,9 +37,13 @@ public final class SigningKey {
   private final PrivateKey privateKey;
   private final VerificationKey publicKey;
 
+  /** Each thread's signer with the key in it: to put it in costs more than a signature. */
+  private final ThreadLocal<Signature> signers;
+
   private SigningKey(KeyPair pair) {
     this.privateKey = pair.getPrivate();
     this.publicKey = new VerificationKey(pair.getPublic());
+    this.signers = ThreadLocal.withInitial(this::signer);
   }
 
   /**
@@ -76,10 +81,20 @@ public final class SigningKey {
   /** The signature of {@code message}, 64 bytes. */
   public byte[] sign(byte[] message) {
     try {
-      Signature signer = Signature.getInstance("Ed25519");
-      signer.initSign(privateKey);
+      Signature signer = signers.get();
       signer.update(message);
-      return signer.sign();
+      return signer.sign(); // and is ready for the next message
+    } catch (SignatureException e) {
+      signers.remove(); // half of a message may be left in it
+      throw new IllegalStateException("Ed25519 cannot sign", e);
+    }
+  }
+
+  private Signature signer() {
+    try {
+      Signature signer = Ed25519.signature();
+      signer.initSign(privateKey);
+      return signer;
     } catch (GeneralSecurityException e) {
       throw new IllegalStateException("this JDK lacks Ed25519", e);
     }

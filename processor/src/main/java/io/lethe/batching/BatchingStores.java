@@ -99,7 +99,7 @@ public final class BatchingStores {
   /** Builders of all stores. */
   public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
-        stores.ofRecords(MODELS_STORE, ModelState.class),
+        stores.ofBusyRecords(MODELS_STORE, ModelState.class),
         stores.of(TASKS_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
         stores.of(TASK_INDEX_STORE, Serdes.String(), Serdes.Long()),
         stores.ofRecords(HELD_STORE, ErasureTask.class),

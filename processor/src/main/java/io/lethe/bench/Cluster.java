@@ -9,6 +9,7 @@ import io.lethe.registry.EmbeddedSchemaRegistry;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
+import io.lethe.topology.StreamProfile;
 import io.lethe.topology.StreamSettings;
 import io.lethe.tracking.TrackingSettings;
 import java.io.IOException;
@@ -29,6 +30,7 @@ import java.util.stream.Stream;
  */
 final class Cluster implements AutoCloseable {
   static final int PARTITIONS = 4;
+  private static final int STORE_MEMORY_MIB = 256;
   private static final Duration PATIENCE = Duration.ofMinutes(5);
   private static final long POLL_MILLIS = 5;
 
@@ -78,19 +80,12 @@ final class Cluster implements AutoCloseable {
   /**
    * The program's own topology with its own guarantees; the caller starts and closes it.
    *
+   * @param settings of {@link #settings}
    * @param signed whether versions and receipts are signed, as they are in service
    */
-  StreamApp app(String name, Topics topics, Duration commitInterval, int threads, boolean signed) {
+  StreamApp app(StreamSettings settings, Topics topics, boolean signed) {
     return new StreamApp(
-        new StreamSettings(
-            name,
-            name,
-            stateDirectory(name),
-            commitInterval,
-            threads,
-            PARTITIONS,
-            (short) 1,
-            URI.create("http://127.0.0.1:1")),
+        settings,
         IntakeSettings.DEFAULTS,
         BatchingSettings.DEFAULTS,
         TrackingSettings.DEFAULTS,
@@ -98,6 +93,26 @@ final class Cluster implements AutoCloseable {
         topics,
         signed ? attestor::attest : UnaryOperator.identity(),
         signed ? attestor::attest : UnaryOperator.identity());
+  }
+
+  /**
+   * The program's own settings but for what is given.
+   *
+   * @param commit in place of the profile's; null: the profile's
+   */
+  StreamSettings settings(String name, StreamProfile profile, Duration commit, int threads) {
+    return new StreamSettings(
+        name,
+        name,
+        stateDirectory(name),
+        profile,
+        commit,
+        threads,
+        PARTITIONS,
+        0,
+        STORE_MEMORY_MIB,
+        (short) 1,
+        URI.create("http://127.0.0.1:1"));
   }
 
   Path stateDirectory(String name) {

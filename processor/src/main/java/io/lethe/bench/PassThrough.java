@@ -3,7 +3,8 @@ package io.lethe.bench;
 import io.lethe.events.DeletionRequest;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topic;
-import java.nio.file.Path;
+import io.lethe.topology.StreamSettings;
+import io.lethe.topology.StreamTuning;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -35,22 +36,17 @@ final class PassThrough implements AutoCloseable {
 
   /** Starts it beside a topology of the same settings, and returns when it runs. */
   static PassThrough start(
-      KafkaSettings kafka,
-      Topic<String, DeletionRequest> like,
-      Path stateDirectory,
-      Duration commitInterval,
-      int threads) {
+      KafkaSettings kafka, Topic<String, DeletionRequest> like, StreamSettings settings) {
     Topic<String, DeletionRequest> in = renamed(like, like.name() + "-pass-in");
     Topic<String, DeletionRequest> out = renamed(like, like.name() + "-pass-out");
     create(kafka, List.of(in, out));
     StreamsBuilder builder = new StreamsBuilder();
     builder.stream(in.name(), Consumed.with(in.keySerde(), in.valueSerde()).withName("pass-source"))
         .to(out.name(), Produced.with(out.keySerde(), out.valueSerde()).withName("pass-sink"));
-    Map<String, Object> config = new HashMap<>(kafka.streams());
+    Map<String, Object> config = new HashMap<>(StreamTuning.of(settings));
+    config.putAll(kafka.streams());
     config.put(StreamsConfig.APPLICATION_ID_CONFIG, in.name());
-    config.put(StreamsConfig.STATE_DIR_CONFIG, stateDirectory.toString());
-    config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, commitInterval.toMillis());
-    config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, threads);
+    config.put(StreamsConfig.STATE_DIR_CONFIG, settings.stateDir().toString());
     config.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
     KafkaStreams streams = new KafkaStreams(builder.build(), new StreamsConfig(config));
     streams.start();

@@ -10,6 +10,8 @@ import io.lethe.terminal.Terminal;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
+import io.lethe.topology.StreamProfile;
+import io.lethe.topology.StreamSettings;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -29,8 +31,7 @@ import java.util.Random;
  * the embedded broker to serving, beside a sequential read of the same disk that passes the
  * system's cache by.
  *
- * <p>Counted are the diagonals over retained samples, which are random numbers. Those over erased
- * samples lie beside them, are restored too and are not counted: they are zeros.
+ * <p>The diagonals are random numbers, which no compression makes smaller.
  */
 public final class RestoreBench {
   private static final double NANOS = 1e9;
@@ -38,7 +39,6 @@ public final class RestoreBench {
   private static final int TENSOR_MIB = 4;
   private static final int READ_BYTES = 4 * MIB;
   private static final String APP = "restore";
-  private static final Duration COMMIT = Duration.ofMillis(100);
 
   private final Settings settings;
   private final Terminal terminal;
@@ -114,7 +114,7 @@ public final class RestoreBench {
     terminal.line("  storing %,d MiB of diagonals".formatted(settings.storedMib()));
     long began = System.nanoTime();
     try (Sender sender = new Sender(kafka);
-        StreamApp app = cluster.app(APP, topics, COMMIT, 1, true);
+        StreamApp app = cluster.app(settings(cluster), topics, true);
         Responder responder = Responder.start(kafka, topics, this::diagonal)) {
       Load load = new Load(topics, sender, settings.models());
       app.start();
@@ -140,7 +140,7 @@ public final class RestoreBench {
   }
 
   private double restore(Cluster cluster, Topics topics) {
-    try (StreamApp app = cluster.app(APP, topics, COMMIT, 1, true)) {
+    try (StreamApp app = cluster.app(settings(cluster), topics, true)) {
       long began = System.nanoTime();
       app.start();
       Cluster.await("the restore", app::isReady);
@@ -150,6 +150,10 @@ public final class RestoreBench {
       }
       return seconds;
     }
+  }
+
+  private static StreamSettings settings(Cluster cluster) {
+    return cluster.settings(APP, StreamProfile.THROUGHPUT, null, 1);
   }
 
   private void requireServed(StreamApp app, String modelId) {

@@ -1,5 +1,8 @@
 package io.lethe.bench;
 
+import static io.lethe.topology.StreamProfile.LATENCY;
+import static io.lethe.topology.StreamProfile.THROUGHPUT;
+
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.events.DeletionRequest;
@@ -12,6 +15,8 @@ import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
+import io.lethe.topology.StreamProfile;
+import io.lethe.topology.StreamSettings;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -41,8 +46,8 @@ public final class StreamBench {
    * @param models models that they are spread over
    * @param batch requests at which a batch fires in the throughput profile
    * @param threads stream threads
-   * @param throughputCommit commit interval of the throughput profile
-   * @param latencyCommit commit interval of the latency profile
+   * @param throughputCommit commit interval in place of the throughput profile's; null: that
+   * @param latencyCommit commit interval in place of the latency profile's; null: that
    * @param latencyEvents events that are timed, one after the other
    * @param signed whether receipts are signed, as they are in service
    * @param kafka Kafka's settings over the program's own, by Kafka's names
@@ -93,12 +98,16 @@ public final class StreamBench {
     throughput.put("models", settings.models());
     throughput.put("batch", settings.batch());
     throughput.put("threads", settings.threads());
-    throughput.put("commitIntervalMillis", settings.throughputCommit().toMillis());
+    throughput.put("commitIntervalMillis", millis(settings.throughputCommit(), THROUGHPUT));
     ObjectNode latency = profiles.putObject("latency");
     latency.put("events", settings.latencyEvents());
-    latency.put("commitIntervalMillis", settings.latencyCommit().toMillis());
+    latency.put("commitIntervalMillis", millis(settings.latencyCommit(), LATENCY));
     ProcessMemory.peakRssMiB().ifPresent(mib -> json.put("peakRssMiB", mib));
     return json;
+  }
+
+  private static long millis(Duration commit, StreamProfile profile) {
+    return (commit == null ? profile.commitInterval() : commit).toMillis();
   }
 
   private static FisherDiagonal tiny(UnlearningJob job) {
@@ -110,17 +119,12 @@ public final class StreamBench {
   private void throughput(Cluster cluster, ObjectNode json, ObjectNode passThrough) {
     KafkaSettings kafka = cluster.kafka();
     Topics topics = cluster.topics("throughput.");
+    StreamSettings streamSettings = throughputSettings(cluster, "throughput");
     int requests = settings.requests();
     int warm = Math.max(1, requests / 5);
     try (Sender sender = new Sender(kafka)) {
       Load load = new Load(topics, sender, settings.models());
-      try (StreamApp app =
-              cluster.app(
-                  "throughput",
-                  topics,
-                  settings.throughputCommit(),
-                  settings.threads(),
-                  settings.signed());
+      try (StreamApp app = cluster.app(streamSettings, topics, settings.signed());
           Responder responder = Responder.start(kafka, topics, StreamBench::tiny)) {
         app.start();
         load.registerModels(settings.batch(), SHORT_AGE);
@@ -132,6 +136,7 @@ public final class StreamBench {
         sender.flush();
         try (Arrivals receipts = new Arrivals(kafka, topics.erasureReceipts())) {
           rate(sender, topics.deletionRequests(), receipts, warm, load::request);
+          CpuTimes before = CpuTimes.now();
           double rate =
               rate(
                   sender,
@@ -140,26 +145,30 @@ public final class StreamBench {
                   requests,
                   i -> load.request(warm + i));
           json.put("eventsPerSecond", rate);
+          json.set("cpuMicrosPerRequest", CpuTimes.now().since(before, requests));
           terminal.line("  requests to receipts  %s/s".formatted(Terminal.count(rate)));
         }
       }
-      try (PassThrough pass = passThrough(cluster, topics, settings.throughputCommit());
+      try (PassThrough pass =
+              PassThrough.start(
+                  kafka, topics.deletionRequests(), throughputSettings(cluster, "pass"));
           Arrivals passed = new Arrivals(kafka, pass.out())) {
         rate(sender, pass.in(), passed, warm, load::request);
+        CpuTimes before = CpuTimes.now();
         double rate = rate(sender, pass.in(), passed, requests, load::request);
+        passThrough.set("cpuMicrosPerRequest", CpuTimes.now().since(before, requests));
         passThrough.put("eventsPerSecond", rate);
         terminal.line("  pass-through          %s/s".formatted(Terminal.count(rate)));
       }
     }
   }
 
-  private PassThrough passThrough(Cluster cluster, Topics topics, Duration commit) {
-    return PassThrough.start(
-        cluster.kafka(),
-        topics.deletionRequests(),
-        cluster.stateDirectory("pass"),
-        commit,
-        settings.threads());
+  private StreamSettings throughputSettings(Cluster cluster, String name) {
+    return cluster.settings(name, THROUGHPUT, settings.throughputCommit(), settings.threads());
+  }
+
+  private StreamSettings latencySettings(Cluster cluster, String name) {
+    return cluster.settings(name, LATENCY, settings.latencyCommit(), settings.threads());
   }
 
   /** Sends as fast as it can; the clock stops when the last one's end has arrived. */
@@ -196,12 +205,7 @@ public final class StreamBench {
     try (Sender sender = new Sender(kafka)) {
       Load load = new Load(topics, sender, 1);
       try (StreamApp app =
-              cluster.app(
-                  "latency",
-                  topics,
-                  settings.latencyCommit(),
-                  settings.threads(),
-                  settings.signed());
+              cluster.app(latencySettings(cluster, "latency"), topics, settings.signed());
           Responder responder = Responder.start(kafka, topics, StreamBench::tiny)) {
         app.start();
         load.registerModels(1, Duration.ofHours(1));
@@ -229,7 +233,9 @@ public final class StreamBench {
           line("request to receipt, job", withJob);
         }
       }
-      try (PassThrough pass = passThrough(cluster, topics, settings.latencyCommit());
+      try (PassThrough pass =
+              PassThrough.start(
+                  kafka, topics.deletionRequests(), latencySettings(cluster, "latency-pass"));
           Arrivals passed = new Arrivals(kafka, pass.out())) {
         double[] plain =
             times(

@@ -88,17 +88,13 @@ final class BenchCommand {
       @Option(
               names = "--commit",
               paramLabel = "MS",
-              description =
-                  "Commit interval of the throughput profile, in ms (default: ${DEFAULT-VALUE}).",
-              defaultValue = "100")
-          int commit,
+              description = "Commit interval in ms, in place of the throughput profile's.")
+          Integer commit,
       @Option(
               names = "--latency-commit",
               paramLabel = "MS",
-              description =
-                  "Commit interval of the latency profile, in ms (default: ${DEFAULT-VALUE}).",
-              defaultValue = "5")
-          int latencyCommit,
+              description = "Commit interval in ms, in place of the latency profile's.")
+          Integer latencyCommit,
       @Option(
               names = "--events",
               paramLabel = "N",
@@ -124,8 +120,8 @@ final class BenchCommand {
             models,
             batch,
             threads,
-            Duration.ofMillis(commit),
-            Duration.ofMillis(latencyCommit),
+            commit == null ? null : Duration.ofMillis(commit),
+            latencyCommit == null ? null : Duration.ofMillis(latencyCommit),
             events,
             !unsigned,
             kafka == null ? Map.of() : kafka,

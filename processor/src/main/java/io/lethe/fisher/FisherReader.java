@@ -1,12 +1,20 @@
 package io.lethe.fisher;
 
+import io.lethe.events.FisherTensor;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.FisherState;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Optional;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
 
-/** Reads the Fisher sums that a {@link FisherStore} keeps, also from outside its stream thread. */
+/**
+ * Reads the Fisher sums that a {@link FisherStore} keeps, also from outside its stream thread.
+ *
+ * <p>While nothing was erased the erased sums are zero and not stored: as large as the retained
+ * ones, they would double what a model without requests writes and restores.
+ */
 public final class FisherReader {
   private final ReadOnlyKeyValueStore<Bytes, byte[]> store;
   private final StateSerde<FisherState> stateSerde = StateSerde.of(FisherState.class);
@@ -32,7 +40,23 @@ public final class FisherReader {
             state ->
                 new FisherSums(
                     read(modelId, anchorId, FisherKeys.RETAINED, state, state.getRetainedSamples()),
-                    read(modelId, anchorId, FisherKeys.ERASED, state, state.getErasedSamples())));
+                    state.getErasedSamples() == 0
+                        ? zeros(state)
+                        : read(
+                            modelId,
+                            anchorId,
+                            FisherKeys.ERASED,
+                            state,
+                            state.getErasedSamples())));
+  }
+
+  private static FisherDiagonal zeros(FisherState state) {
+    Map<String, FisherTensor> tensors = new HashMap<>();
+    state.getTensors().forEach(tensor -> tensors.put(tensor.getName(), tensor));
+    return FisherChunks.join(
+        state.getTensors(),
+        0,
+        (tensor, chunk) -> new byte[FisherChunks.bytes(tensors.get(tensor), chunk)]);
   }
 
   private FisherDiagonal read(

@@ -103,14 +103,8 @@ public final class FisherStore {
     if (!isWhole(marker, commit, FisherKeys.RETAINED)) {
       return Result.INCOMPLETE;
     }
-    for (FisherTensor tensor : commit.getTensors()) {
-      for (int i = 0; i < FisherChunks.chunks(tensor); i++) {
-        store.put(
-            FisherKeys.key(
-                marker.getModelId(), marker.getAnchorId(), FisherKeys.ERASED, tensor.getName(), i),
-            new byte[FisherChunks.bytes(tensor, i)]);
-      }
-    }
+    // An anchor that comes again has erased nothing yet. Zeros are not stored, see FisherReader.
+    deletePrefix(FisherKeys.prefix(marker.getModelId(), marker.getAnchorId(), FisherKeys.ERASED));
     put(
         marker,
         FisherState.newBuilder()
@@ -134,6 +128,7 @@ public final class FisherStore {
     }
     String modelId = marker.getModelId();
     String anchorId = marker.getAnchorId();
+    boolean first = state.get().getErasedSamples() == 0;
     for (FisherTensor tensor : commit.getTensors()) {
       for (int i = 0; i < FisherChunks.chunks(tensor); i++) {
         Bytes stagedKey = FisherKeys.key(modelId, anchorId, staged, tensor.getName(), i);
@@ -142,7 +137,8 @@ public final class FisherStore {
             FisherKeys.key(modelId, anchorId, FisherKeys.RETAINED, tensor.getName(), i);
         store.put(retainedKey, FisherChunks.combine(store.get(retainedKey), update, true));
         Bytes erasedKey = FisherKeys.key(modelId, anchorId, FisherKeys.ERASED, tensor.getName(), i);
-        store.put(erasedKey, FisherChunks.combine(store.get(erasedKey), update, false));
+        byte[] erased = first ? new byte[update.length] : store.get(erasedKey);
+        store.put(erasedKey, FisherChunks.combine(erased, update, false));
       }
     }
     deletePrefix(FisherKeys.prefix(modelId, anchorId, FisherKeys.STAGED));

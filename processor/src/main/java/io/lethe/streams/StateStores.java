@@ -34,6 +34,15 @@ public final class StateStores {
     return of(name, Serdes.String(), StateSerde.of(type));
   }
 
+  /**
+   * A store of Avro records that are replaced many times between two commits: only the last of them
+   * reaches the disk and the changelog.
+   */
+  public <V extends SpecificRecord> StoreBuilder<KeyValueStore<String, V>> ofBusyRecords(
+      String name, Class<V> type) {
+    return ofRecords(name, type).withCachingEnabled();
+  }
+
   /** A store with the given serdes. */
   public <K, V> StoreBuilder<KeyValueStore<K, V>> of(String name, Serde<K> key, Serde<V> value) {
     return Stores.keyValueStoreBuilder(suppliers.apply(name), key, value);

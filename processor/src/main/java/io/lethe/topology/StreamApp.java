@@ -82,14 +82,12 @@ public final class StreamApp implements AutoCloseable, FisherSource, ForgetSourc
 
   private static Map<String, Object> config(
       StreamSettings settings, KafkaSettings kafka, Topics topics) {
-    Map<String, Object> config = new HashMap<>();
+    Map<String, Object> config = new HashMap<>(StreamTuning.of(settings));
     config.put(StreamsConfig.APPLICATION_ID_CONFIG, settings.applicationId());
     config.put(
         StreamsConfig.APPLICATION_SERVER_CONFIG,
         settings.advertisedUrl().getHost() + ":" + settings.advertisedUrl().getPort());
     config.put(StreamsConfig.STATE_DIR_CONFIG, settings.stateDir().toString());
-    config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, settings.commitInterval().toMillis());
-    config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, settings.threads());
     config.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, (int) settings.replicationFactor());
     config.put(
         StreamsConfig.mainConsumerPrefix(ConsumerConfig.GROUP_INSTANCE_ID_CONFIG),

@@ -58,7 +58,6 @@ final class Records {
                     .setArtifactSha256(version.getArtifactSha256())
                     .setSamples(15)
                     .setUnlearnedAt(TIME)
-                    .setExactAt(TIME)
                     .setExactVersion(version.getVersion())
                     .build()))
         .setWithdrawnModels(List.of("withdrawn"))

@@ -350,7 +350,7 @@ class LetheTopologyTest {
         RequestEvent.newBuilder()
             .setRequestId(id)
             .setKind(RequestEventKind.UNLEARNED)
-            .setModelResult(new ModelResult("m", 1L, "b".repeat(64), 1, at, null, null))
+            .setModelResult(new ModelResult("m", 1L, "b".repeat(64), 1, at, null))
             .setAt(at)
             .build();
     RequestEvent accepted =

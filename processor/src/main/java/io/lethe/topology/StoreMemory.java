@@ -1,0 +1,67 @@
+package io.lethe.topology;
+
+import io.lethe.batching.BatchingStores;
+import java.util.Map;
+import org.apache.kafka.streams.state.RocksDBConfigSetter;
+import org.rocksdb.BlockBasedTableConfig;
+import org.rocksdb.Cache;
+import org.rocksdb.CompressionType;
+import org.rocksdb.LRUCache;
+import org.rocksdb.Options;
+import org.rocksdb.RocksDB;
+import org.rocksdb.WriteBufferManager;
+
+/**
+ * One bound on the memory of all stores of the process, and large values apart from the keys.
+ *
+ * <p>RATIONALE: Kafka Streams gives each store of each partition a cache of 50 MiB and three write
+ * buffers of 16 MiB; with some twenty stores that is more than a GiB per partition before a single
+ * large model. Here they share one cache, which also counts the write buffers.
+ *
+ * <p>Fisher sums are values of half a MiB of noise. They lie in blob files beside the tree, which
+ * then holds keys only: compaction does not copy them, and compression is not tried on them.
+ */
+public final class StoreMemory implements RocksDBConfigSetter {
+  /** Name of the setting: bytes of all stores together. The first store that opens decides. */
+  static final String BYTES = "lethe.store.memory.bytes";
+
+  private static final int MIB = 1 << 20;
+  private static final long FISHER_WRITE_BUFFER_BYTES = 32L * MIB;
+  private static final long BLOB_BYTES = 16L << 10;
+  private static final long BLOB_FILE_BYTES = 128L * MIB;
+
+  /** Caches and their accounting outlive every store: RocksDB holds on to them from native code. */
+  private record Shared(Cache cache, WriteBufferManager writes) {}
+
+  private static Shared shared;
+
+  private static synchronized Shared shared(long bytes) {
+    if (shared == null) {
+      RocksDB.loadLibrary();
+      Cache cache = new LRUCache(bytes);
+      shared = new Shared(cache, new WriteBufferManager(bytes / 2, cache));
+    }
+    return shared;
+  }
+
+  @Override
+  public void setConfig(String storeName, Options options, Map<String, Object> configs) {
+    Shared memory = shared(Long.parseLong(configs.get(BYTES).toString()));
+    BlockBasedTableConfig table = (BlockBasedTableConfig) options.tableFormatConfig();
+    table.setBlockCache(memory.cache());
+    table.setCacheIndexAndFilterBlocks(true);
+    options.setTableFormatConfig(table);
+    options.setWriteBufferManager(memory.writes());
+    if (storeName.equals(BatchingStores.FISHER_STORE)) {
+      options.setWriteBufferSize(FISHER_WRITE_BUFFER_BYTES);
+      options.setEnableBlobFiles(true);
+      options.setMinBlobSize(BLOB_BYTES);
+      options.setBlobFileSize(BLOB_FILE_BYTES);
+      options.setBlobCompressionType(CompressionType.NO_COMPRESSION);
+      options.setEnableBlobGarbageCollection(true);
+    }
+  }
+
+  @Override
+  public void close(String storeName, Options options) {}
+}
