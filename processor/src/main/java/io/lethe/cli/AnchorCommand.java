@@ -63,17 +63,17 @@ final class AnchorCommand implements Callable<Integer> {
   @Option(names = "--out", paramLabel = "DIR", required = true, description = "Folder to write to.")
   private Path out;
 
-  @Mixin private Threads threads;
+  @Mixin private Compute compute;
 
   @Override
   public Integer call() throws IOException {
+    compute.apply();
     ModelFile file = ModelFile.of(model);
     SampleDataset data = Datasets.open(dataset);
     Optional<Recipe> how = recipeFile().map(path -> Recipe.read(path, data));
     if (folds < 2 || folds > data.size()) {
       throw new UnusableException("--folds: 2 to %d, not %d".formatted(data.size(), folds));
     }
-    threads.apply();
     Terminal terminal = Terminal.standard();
     try (Aside aside = Aside.in(out)) {
       fisher(file, data, aside, terminal);
@@ -111,8 +111,7 @@ final class AnchorCommand implements Callable<Integer> {
     int[] samples = IntStream.range(0, data.size()).toArray();
     long began = System.nanoTime();
     HeldOutTargets targets =
-        new CrossFit(
-                () -> LoadedModel.create(how.init(), how.training().seed()), how.training(), folds)
+        new CrossFit(() -> how.init().create(how.training().seed()), how.training(), folds)
             .run(
                 data,
                 samples,

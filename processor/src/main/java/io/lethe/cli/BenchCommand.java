@@ -45,12 +45,12 @@ final class BenchCommand {
               description = "Turns, of which the median is taken (default: ${DEFAULT-VALUE}).",
               defaultValue = "5")
           int turns,
-      @Mixin Threads threads,
+      @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
     FisherBench.Settings settings =
-        new FisherBench.Settings(models, seconds, turns, threads.apply());
+        new FisherBench.Settings(models, seconds, turns, compute.apply());
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }

@@ -36,14 +36,14 @@ final class EvaluateCommand implements Callable<Integer> {
   @Option(names = "--json", paramLabel = "FILE", description = "Also write the result as JSON.")
   private Path json;
 
-  @Mixin private Threads threads;
+  @Mixin private Compute compute;
 
   @Override
   public Integer call() throws IOException {
     JsonFiles.requireWritable(json);
     ForgetOptions.Input input = forget.open();
     Optional<ModelFile> other = Optional.ofNullable(reference).map(ModelFile::of);
-    threads.apply();
+    compute.apply();
     Terminal terminal = Terminal.standard();
     Evaluator evaluator =
         new JobSamples(input.dataset(), input.holdout(), input.forget(), input.seed()).evaluator();

@@ -50,7 +50,7 @@ final class FisherCommand implements Callable<Integer> {
       description = "Safetensors file to write: one tensor per parameter, and count.")
   private Path out;
 
-  @Mixin private Threads threads;
+  @Mixin private Compute compute;
 
   @Override
   public Integer call() throws IOException {
@@ -60,7 +60,7 @@ final class FisherCommand implements Callable<Integer> {
         samples == null
             ? IntStream.range(0, data.size()).toArray()
             : SampleList.positions(samples, data);
-    threads.apply();
+    compute.apply();
     Terminal terminal = Terminal.standard();
     Path target = out.toAbsolutePath().normalize();
     String name = target.getFileName().toString();

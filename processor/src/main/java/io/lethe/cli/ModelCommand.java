@@ -5,9 +5,8 @@ import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ModelCommandKind;
-import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelRegistered;
-import io.lethe.model.LoadedModel;
+import io.lethe.offline.ModelFile;
 import io.lethe.terminal.Terminal;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
@@ -44,7 +43,11 @@ final class ModelCommand {
   int register(
       @Mixin ClientOptions client,
       @Parameters(paramLabel = "ID", description = "The model's name.") String modelId,
-      @Option(names = "--model", paramLabel = "FILE", required = true, description = "Its weights.")
+      @Option(
+              names = "--model",
+              paramLabel = "FILE",
+              required = true,
+              description = "Its weights: DJL blocks, or TorchScript (.pt).")
           Path model,
       @Option(
               names = "--dataset-id",
@@ -82,10 +85,8 @@ final class ModelCommand {
               description = "When batches fire and how they are unlearned; see UnlearningPolicy.")
           Path policy)
       throws IOException {
-    if (!Files.isReadable(model)) {
-      throw new UnusableException(model + ": no such file, or not readable");
-    }
-    LoadedModel.load(model, ModelFormat.DJL).close();
+    ModelFile file = ModelFile.of(model);
+    file.load().close();
     SampleDataset data = Datasets.open(dataset);
     if (holdout != null) {
       Datasets.open(holdout);
@@ -95,9 +96,9 @@ final class ModelCommand {
     ModelRegistered event =
         ModelRegistered.newBuilder()
             .setModelId(modelId)
-            .setFormat(ModelFormat.DJL)
+            .setFormat(file.format())
             .setArtifactUri(location(model))
-            .setArtifactSha256(Sha256.of(model))
+            .setArtifactSha256(file.sha256())
             .setDatasetId(datasetId)
             .setDatasetUri(dataset)
             .setHoldoutUri(holdout)

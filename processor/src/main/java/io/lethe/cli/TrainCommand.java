@@ -19,7 +19,10 @@ import picocli.CommandLine.Option;
 /** {@code lethe train}. */
 @Command(
     name = "train",
-    description = "Trains a model by a recipe; writes DIR/model.params and DIR/recipe.json.",
+    description = {
+      "Trains a model by a recipe; writes DIR/model.params and DIR/recipe.json,",
+      "and where the recipe starts from a TorchScript file DIR/model.pt."
+    },
     mixinStandardHelpOptions = true)
 final class TrainCommand implements Callable<Integer> {
   private static final double NANOS = 1e9;
@@ -50,20 +53,21 @@ final class TrainCommand implements Callable<Integer> {
   @Option(names = "--out", paramLabel = "DIR", required = true, description = "Folder to write to.")
   private Path out;
 
-  @Mixin private Threads threads;
+  @Mixin private Compute compute;
 
   @Override
   public Integer call() throws IOException {
+    compute.apply();
     SampleDataset data = Datasets.open(dataset);
     Recipe chosen =
         Recipe.isName(recipe) ? Recipe.named(recipe, data) : Recipe.read(Path.of(recipe), data);
     chosen = epochs == null ? chosen : chosen.withEpochs(epochs);
     chosen = seed == null ? chosen : chosen.withSeed(seed);
-    threads.apply();
     Terminal terminal = Terminal.standard();
     try (Aside aside = Aside.in(out);
-        LoadedModel model = LoadedModel.create(chosen.init(), chosen.training().seed())) {
-      Path file = aside.file("model.params");
+        LoadedModel model = chosen.init().create(chosen.training().seed())) {
+      String artifact = chosen.init().outputName();
+      Path file = aside.file(artifact);
       Path recipeFile = aside.file("recipe.json");
       long began = System.nanoTime();
       double loss =
@@ -81,7 +85,7 @@ final class TrainCommand implements Callable<Integer> {
       terminal.line(
           "%s: %s samples, %d epochs in %.1f s, loss %.4f over the last"
               .formatted(
-                  aside.done("model.params"),
+                  aside.done(artifact),
                   Terminal.count(data.size()),
                   chosen.training().epochs(),
                   seconds,

@@ -67,7 +67,7 @@ final class UnlearnCommand implements Callable<Integer> {
   @Option(names = "--out", paramLabel = "DIR", required = true, description = "Folder to write to.")
   private Path out;
 
-  @Mixin private Threads threads;
+  @Mixin private Compute compute;
 
   @Override
   public Integer call() throws IOException {
@@ -75,7 +75,7 @@ final class UnlearnCommand implements Callable<Integer> {
     Optional<HeldOutTargets> targets =
         Optional.ofNullable(heldOut).map(file -> HeldOutFile.read(file, input.dataset()));
     UnlearningPolicy chosen = policy(input);
-    threads.apply();
+    compute.apply();
     Terminal terminal = Terminal.standard();
     Progress progress = ShownProgress.ofJob(terminal);
     String artifact = input.model().outputName();

@@ -173,7 +173,7 @@ public final class Demo {
 
   private LoadedModel trained(String what, SampleDataset dataset, int[] samples) {
     Recipe recipe = DemoRecipe.recipe(dataset, samples.length, settings.seed());
-    LoadedModel model = LoadedModel.create(recipe.init(), settings.seed());
+    LoadedModel model = recipe.init().create(settings.seed());
     new Trainer(recipe.training())
         .train(model, dataset, samples, bar(what, samples.length, recipe.training().epochs()));
     return model;

@@ -49,6 +49,6 @@ public final class DemoRecipe {
   /** How the demo's model is made for a dataset, fewer epochs where that is large. */
   static Recipe recipe(SampleDataset dataset, int samples, long seed) {
     int epochs = Math.max(MIN_EPOCHS, Math.min(TRAINING.epochs(), SAMPLES_SEEN / samples));
-    return new Recipe(model(dataset), TRAINING).withEpochs(epochs).withSeed(seed);
+    return Recipe.of(model(dataset), TRAINING).withEpochs(epochs).withSeed(seed);
   }
 }

@@ -98,7 +98,7 @@ public final class DjlModel extends LoadedModel {
   }
 
   private static DjlModel initialise(Block block, Shape sample, BlockRecipe recipe, DataType type) {
-    NDManager manager = NDManager.newBaseManager();
+    NDManager manager = Devices.newManager();
     try {
       block.initialize(manager, type, new Shape(1).addAll(sample));
       return new DjlModel(manager, block, recipe);

@@ -1,6 +1,5 @@
 package io.lethe.model;
 
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.jni.JniUtils;
@@ -16,7 +15,7 @@ public final class GradientMode implements AutoCloseable {
   private final boolean before;
 
   private GradientMode(boolean enabled) {
-    Engine.getInstance(); // loads the native library
+    NativeLibrary.load();
     before = JniUtils.isGradMode();
     JniUtils.setGradMode(enabled);
   }

@@ -40,7 +40,7 @@ public abstract class LoadedModel implements AutoCloseable {
   public static LoadedModel load(Path file, ModelFormat format) {
     return switch (format) {
       case DJL -> DjlModel.load(file);
-      default -> throw new ModelException("%s: format %s is not known".formatted(file, format));
+      case TORCHSCRIPT -> TorchScriptModel.load(file);
     };
   }
 

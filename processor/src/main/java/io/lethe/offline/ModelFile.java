@@ -41,6 +41,10 @@ public record ModelFile(Path path, ModelFormat format, String sha256) {
 
   /** Name of a new model's file of the same format. */
   public String outputName() {
+    return outputName(format);
+  }
+
+  static String outputName(ModelFormat format) {
     return "model" + (format == ModelFormat.TORCHSCRIPT ? TORCHSCRIPT : ".params");
   }
 }

@@ -3,9 +3,12 @@ package io.lethe.registry;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.schemas.client.CompatibilityLevel;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -46,12 +49,11 @@ final class LogCodec {
   static byte[] value(LogRecord record) {
     ObjectNode value = JSON.createObjectNode();
     if (record instanceof LogRecord.Version r) {
-      value
-          .put("subject", r.subject())
-          .put("version", r.version())
-          .put("id", r.id())
-          .put("schema", r.schema())
-          .put("deleted", r.deleted());
+      value.put("subject", r.subject()).put("version", r.version()).put("id", r.id());
+      if (!r.references().isEmpty()) {
+        references(value.putArray("references"), r.references());
+      }
+      value.put("schema", r.schema()).put("deleted", r.deleted());
     } else if (record instanceof LogRecord.SubjectDeleted r) {
       value.put("subject", r.subject()).put("version", r.upToVersion());
     } else if (record instanceof LogRecord.Compatibility r && r.level() != null) {
@@ -98,7 +100,32 @@ final class LogCodec {
         version,
         value.path("id").asInt(),
         value.path("schema").asText(),
+        references(value),
         value.path("deleted").asBoolean());
+  }
+
+  /** Writes references as both the log and the API have them. */
+  static void references(ArrayNode array, List<Reference> references) {
+    for (Reference reference : references) {
+      array
+          .addObject()
+          .put("name", reference.name())
+          .put("subject", reference.subject())
+          .put("version", reference.version());
+    }
+  }
+
+  /** The references in a record of the log or a request. */
+  static List<Reference> references(JsonNode schema) {
+    List<Reference> references = new ArrayList<>();
+    for (JsonNode reference : schema.path("references")) {
+      references.add(
+          new Reference(
+              reference.path("name").asText(),
+              reference.path("subject").asText(),
+              reference.path("version").asInt()));
+    }
+    return List.copyOf(references);
   }
 
   private static <E extends Enum<E>> E constant(Class<E> type, JsonNode value, String field) {

@@ -1,9 +1,11 @@
 package io.lethe.registry;
 
-/** Whether schemas may be registered and deleted. Confluent's IMPORT is not offered. */
+/** Whether and how schemas may be registered and deleted. */
 enum Mode {
   READWRITE,
   READONLY,
   /** Global only: read-only whatever the subjects say. */
-  READONLY_OVERRIDE
+  READONLY_OVERRIDE,
+  /** Registrations come with their ids, and earlier schemas do not hold them back. */
+  IMPORT
 }

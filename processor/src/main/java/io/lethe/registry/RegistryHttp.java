@@ -14,7 +14,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.avro.Schema;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -100,7 +99,7 @@ final class RegistryHttp implements HttpHandler {
     LogRecord.Version version = service.version(subject, request.segment(3), deleted);
     return switch (request.segment(4)) {
       case "schema" -> JSON.readTree(version.schema());
-      case "referencedby" -> List.of();
+      case "referencedby" -> service.referencedBy(version, deleted);
       default -> throw request.unknown();
     };
   }
@@ -120,8 +119,8 @@ final class RegistryHttp implements HttpHandler {
     int id = request.id();
     boolean deleted = request.flag("deleted");
     return switch (request.segment(3)) {
-      case "" -> Map.of("schema", service.schema(id));
-      case "schema" -> JSON.readTree(service.schema(id));
+      case "" -> schema(JSON.createObjectNode(), service.schema(id));
+      case "schema" -> JSON.readTree(service.schema(id).schema());
       case "subjects" ->
           service.uses(id, deleted).stream().map(LogRecord.Version::subject).distinct().toList();
       case "versions" ->
@@ -182,7 +181,7 @@ final class RegistryHttp implements HttpHandler {
                   : service.ownMode(subject));
       case "PUT" -> {
         JsonNode body = request.body();
-        service.setMode(subject, body.path("mode").asText(null));
+        service.setMode(subject, body.path("mode").asText(null), request.flag("force"));
         yield body;
       }
       case "DELETE" -> Map.of("mode", service.removeMode(subject));
@@ -191,11 +190,19 @@ final class RegistryHttp implements HttpHandler {
   }
 
   private static Object version(LogRecord.Version version) {
-    return JSON.createObjectNode()
-        .put("subject", version.subject())
-        .put("version", version.version())
-        .put("id", version.id())
-        .put("schema", version.schema());
+    return schema(
+        JSON.createObjectNode()
+            .put("subject", version.subject())
+            .put("version", version.version())
+            .put("id", version.id()),
+        version);
+  }
+
+  private static ObjectNode schema(ObjectNode answer, LogRecord.Version version) {
+    if (!version.references().isEmpty()) {
+      LogCodec.references(answer.putArray("references"), version.references());
+    }
+    return answer.put("schema", version.schema());
   }
 
   /** A request, taken apart. */
@@ -291,22 +298,18 @@ final class RegistryHttp implements HttpHandler {
     }
 
     /** The schema of the body. */
-    Schema schema() throws IOException {
+    SentSchema schema() throws IOException {
       JsonNode body = body();
       String type = body.path("schemaType").asText("AVRO");
       if (!type.equals("AVRO")) {
         throw new RegistryRefusal(RegistryError.INVALID_SCHEMA, "Invalid schema type " + type);
       }
-      if (body.path("references").size() > 0) {
-        throw new RegistryRefusal(
-            RegistryError.INVALID_SCHEMA, "References to other schemas are not supported here");
-      }
-      if (body.path("id").asInt(-1) > 0) {
-        throw new RegistryRefusal(
-            RegistryError.OPERATION_NOT_PERMITTED, "Ids can be chosen in import mode only");
-      }
-      String text = body.path("schema").asText("");
-      return flag("normalize") ? SchemaText.normalized(text) : SchemaText.parse(text);
+      return new SentSchema(
+          body.path("schema").asText(""),
+          LogCodec.references(body),
+          flag("normalize"),
+          Math.max(0, body.path("version").asInt(0)),
+          Math.max(0, body.path("id").asInt(0)));
     }
 
     RegistryRefusal unknown() {

@@ -10,14 +10,11 @@ import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.avro.Schema;
 
-/**
- * What the log's records add up to. Thread-safe. Schemas are identified by their text as Avro
- * prints it, docs and all.
- */
+/** What the log's records add up to. Thread-safe. */
 final class RegistryState {
   private final Map<String, TreeMap<Integer, LogRecord.Version>> subjects = new TreeMap<>();
-  private final Map<Integer, String> schemas = new TreeMap<>();
-  private final Map<String, Integer> ids = new HashMap<>();
+  private final Map<Integer, LogRecord.Version> schemas = new TreeMap<>();
+  private final Map<Definition, Integer> ids = new HashMap<>();
   private final Map<Integer, Schema> parsed = new HashMap<>();
   private final Map<String, CompatibilityLevel> levels = new HashMap<>();
   private final Map<String, Mode> modes = new HashMap<>();
@@ -26,8 +23,8 @@ final class RegistryState {
   synchronized void apply(LogRecord record) {
     if (record instanceof LogRecord.Version r) {
       subjects.computeIfAbsent(r.subject(), s -> new TreeMap<>()).put(r.version(), r);
-      schemas.put(r.id(), r.schema());
-      ids.putIfAbsent(r.schema(), r.id());
+      schemas.put(r.id(), r);
+      ids.putIfAbsent(r.definition(), r.id());
       highestId = Math.max(highestId, r.id());
     } else if (record instanceof LogRecord.VersionRemoved r) {
       remove(r.subject(), r.version());
@@ -61,9 +58,7 @@ final class RegistryState {
   private void deleteUpTo(String subject, int last) {
     TreeMap<Integer, LogRecord.Version> versions = subjects.get(subject);
     if (versions != null) {
-      versions
-          .headMap(last, true)
-          .replaceAll((v, r) -> new LogRecord.Version(subject, v, r.id(), r.schema(), true));
+      versions.headMap(last, true).replaceAll((v, r) -> r.softlyDeleted());
     }
     levels.remove(subject);
     modes.remove(subject);
@@ -91,18 +86,26 @@ final class RegistryState {
     return uses;
   }
 
-  /** The schema's text, as long as a version has it, softly deleted or not. */
-  synchronized Optional<String> schema(int id) {
+  /** Versions that refer to one, of whatever subject. */
+  synchronized List<LogRecord.Version> users(String subject, int version, boolean withDeleted) {
+    List<LogRecord.Version> users = new ArrayList<>();
+    subjects.keySet().forEach(s -> users.addAll(versions(s, withDeleted)));
+    users.removeIf(user -> !user.refersTo(subject, version));
+    return users;
+  }
+
+  /** A version with the schema, as long as there is one, softly deleted or not. */
+  synchronized Optional<LogRecord.Version> schema(int id) {
     return uses(id, true).isEmpty() ? Optional.empty() : Optional.of(schemas.get(id));
   }
 
   /** The schema of a version, parsed once. */
   synchronized Schema parsed(LogRecord.Version version) {
-    return parsed.computeIfAbsent(version.id(), id -> new Schema.Parser().parse(version.schema()));
+    return parsed.computeIfAbsent(version.id(), id -> new References(this).schema(version));
   }
 
   /** The id that the schema has or had: ids are never given to another one. */
-  synchronized Optional<Integer> id(String schema) {
+  synchronized Optional<Integer> id(Definition schema) {
     return Optional.ofNullable(ids.get(schema));
   }
 

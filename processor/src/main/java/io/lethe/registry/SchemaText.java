@@ -6,6 +6,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.schemas.client.RegistryError;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
 import java.util.TreeMap;
 import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.Schema;
@@ -17,11 +20,31 @@ final class SchemaText {
   private SchemaText() {}
 
   static Schema parse(String text) {
+    return parse(text, false, List.of(), new ArrayList<>());
+  }
+
+  /**
+   * @param normalize whether texts that differ in the order of attributes only give the same schema
+   * @param referenced texts of what it refers to, each after what it refers to itself
+   * @param used is given the schemas of those texts
+   */
+  static Schema parse(
+      String text, boolean normalize, Collection<String> referenced, List<Schema> used) {
+    String own = normalize ? sortedText(text) : text;
     try {
-      return new Schema.Parser().parse(text);
+      Schema.Parser parser = new Schema.Parser();
+      referenced.forEach(other -> used.add(parser.parse(other)));
+      return parser.parse(own);
     } catch (AvroRuntimeException | StackOverflowError e) {
       throw invalid(e.getMessage());
     }
+  }
+
+  /** A schema's text, with only the names of what it refers to. */
+  // Avro has no other way to print a schema without what is defined elsewhere.
+  @SuppressWarnings("deprecation")
+  static String text(Schema schema, List<Schema> referenced) {
+    return referenced.isEmpty() ? schema.toString() : schema.toString(referenced, false);
   }
 
   /**
@@ -30,8 +53,12 @@ final class SchemaText {
    * came: here they are sorted.
    */
   static Schema normalized(String text) {
+    return parse(text, true, List.of(), new ArrayList<>());
+  }
+
+  private static String sortedText(String text) {
     try {
-      return parse(sorted(JSON.readTree(text)).toString());
+      return sorted(JSON.readTree(text)).toString();
     } catch (JsonProcessingException | StackOverflowError e) {
       throw invalid("not JSON");
     }

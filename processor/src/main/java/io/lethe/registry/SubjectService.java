@@ -36,35 +36,75 @@ final class SubjectService {
 
   // Subjects and versions
 
-  int register(String subject, Schema schema) {
+  int register(String subject, SentSchema sent) {
     checkName(subject);
     synchronized (writing) {
       catchUp();
-      checkWritable(subject);
-      Optional<LogRecord.Version> same = find(subject, schema, false);
-      if (same.isPresent()) {
-        return same.get().id();
-      }
-      List<String> problems = problems(schema, state.versions(subject, false), levelOf(subject));
-      if (!problems.isEmpty()) {
-        throw new RegistryRefusal(
-            RegistryError.INCOMPATIBLE_SCHEMA,
-            "Schema being registered is incompatible with an earlier schema for subject \""
-                + subject
-                + "\", details: "
-                + problems);
-      }
-      List<LogRecord.Version> all = state.versions(subject, true);
-      int version = all.isEmpty() ? 1 : all.get(all.size() - 1).version() + 1;
-      int id = state.id(schema.toString()).orElseGet(() -> state.nextId());
-      append(new LogRecord.Version(subject, version, id, schema.toString(), false));
-      return id;
+      checkMayRegister(subject, sent);
+      References.Read read = new References(state).read(sent);
+      return sent.id() > 0 ? imported(subject, sent, read) : registered(subject, read);
     }
   }
 
-  LogRecord.Version lookUp(String subject, Schema schema, boolean withDeleted) {
+  /** Takes a schema under the id, and the version, that another registry gave it. */
+  private int imported(String subject, SentSchema sent, References.Read read) {
+    boolean taken =
+        state.schema(sent.id()).filter(v -> !v.definition().equals(read.definition())).isPresent();
+    if (taken) {
+      throw new RegistryRefusal(
+          RegistryError.OPERATION_NOT_PERMITTED,
+          "Overwrite new schema with id " + sent.id() + " is not permitted.");
+    }
+    int version = sent.version() > 0 ? sent.version() : nextVersion(subject);
+    Optional<LogRecord.Version> there =
+        state.versions(subject, true).stream().filter(v -> v.version() == version).findFirst();
+    boolean other =
+        there
+            .filter(v -> v.id() != sent.id() || !v.definition().equals(read.definition()))
+            .isPresent();
+    if (other) {
+      throw new RegistryRefusal(
+          RegistryError.OPERATION_NOT_PERMITTED,
+          "Subject " + subject + " has another schema as version " + version);
+    }
+    append(version(subject, version, sent.id(), read.definition()));
+    return sent.id();
+  }
+
+  private static LogRecord.Version version(
+      String subject, int version, int id, Definition definition) {
+    return new LogRecord.Version(
+        subject, version, id, definition.text(), definition.references(), false);
+  }
+
+  private int registered(String subject, References.Read read) {
+    Optional<LogRecord.Version> same = find(subject, read.definition(), false);
+    if (same.isPresent()) {
+      return same.get().id();
+    }
+    List<String> problems =
+        problems(read.schema(), state.versions(subject, false), levelOf(subject));
+    if (!problems.isEmpty()) {
+      throw new RegistryRefusal(
+          RegistryError.INCOMPATIBLE_SCHEMA,
+          "Schema being registered is incompatible with an earlier schema for subject \""
+              + subject
+              + "\", details: "
+              + problems);
+    }
+    int id = state.id(read.definition()).orElseGet(() -> state.nextId());
+    append(version(subject, nextVersion(subject), id, read.definition()));
+    return id;
+  }
+
+  private int nextVersion(String subject) {
+    List<LogRecord.Version> all = state.versions(subject, true);
+    return all.isEmpty() ? 1 : all.get(all.size() - 1).version() + 1;
+  }
+
+  LogRecord.Version lookUp(String subject, SentSchema sent, boolean withDeleted) {
     existing(subject, withDeleted);
-    return find(subject, schema, withDeleted)
+    return find(subject, new References(state).read(sent).definition(), withDeleted)
         .orElseThrow(() -> new RegistryRefusal(RegistryError.SCHEMA_NOT_FOUND, "Schema not found"));
   }
 
@@ -112,6 +152,7 @@ final class SubjectService {
               RegistryError.SUBJECT_NOT_SOFT_DELETED,
               "Subject '" + subject + "' was not deleted first before being permanently deleted");
         }
+        all.forEach(v -> checkUnreferenced(v, true));
         all.forEach(v -> append(new LogRecord.VersionRemoved(subject, v.version())));
         return numbers(all);
       }
@@ -120,6 +161,7 @@ final class SubjectService {
             RegistryError.SUBJECT_SOFT_DELETED,
             "Subject '" + subject + "' was soft deleted. Set permanent=true to delete permanently");
       }
+      live.forEach(v -> checkUnreferenced(v, false));
       append(new LogRecord.SubjectDeleted(subject, live.get(live.size() - 1).version()));
       return numbers(live);
     }
@@ -141,17 +183,18 @@ final class SubjectService {
             RegistryError.VERSION_SOFT_DELETED,
             name + " was soft deleted. Set permanent=true to delete permanently");
       }
+      checkUnreferenced(found, permanently);
       append(
           permanently
               ? new LogRecord.VersionRemoved(subject, found.version())
-              : new LogRecord.Version(subject, found.version(), found.id(), found.schema(), true));
+              : found.softlyDeleted());
       return found.version();
     }
   }
 
   // Schemas by id
 
-  String schema(int id) {
+  LogRecord.Version schema(int id) {
     return state
         .schema(id)
         .orElseThrow(
@@ -164,6 +207,34 @@ final class SubjectService {
     return state.uses(id, withDeleted);
   }
 
+  /** Ids of the schemas that refer to a version. */
+  List<Integer> referencedBy(LogRecord.Version version, boolean withDeleted) {
+    return state.users(version.subject(), version.version(), withDeleted).stream()
+        .map(LogRecord.Version::id)
+        .distinct()
+        .sorted()
+        .toList();
+  }
+
+  /**
+   * What is deleted softly must not be used by what is not; what is deleted for good by nothing, as
+   * schemas are read by their ids even when they are softly deleted.
+   */
+  private void checkUnreferenced(LogRecord.Version version, boolean withDeleted) {
+    boolean used =
+        state.users(version.subject(), version.version(), withDeleted).stream()
+            .anyMatch(user -> !user.subject().equals(version.subject()));
+    if (used) {
+      throw new RegistryRefusal(
+          RegistryError.REFERENCE_EXISTS,
+          "One or more references exist to the schema {subject="
+              + version.subject()
+              + ", version="
+              + version.version()
+              + "}");
+    }
+  }
+
   // Compatibility and mode
 
   /**
@@ -171,7 +242,8 @@ final class SubjectService {
    *
    * @param version the one to compare with; null: all that the subject's level names
    */
-  List<String> problems(String subject, String version, Schema schema) {
+  List<String> problems(String subject, String version, SentSchema sent) {
+    Schema schema = new References(state).read(sent).schema();
     if (version == null) {
       return problems(schema, state.versions(subject, false), levelOf(subject));
     }
@@ -236,17 +308,29 @@ final class SubjectService {
                     "Subject '" + subject + "' does not have subject-level mode configured"));
   }
 
-  void setMode(String subject, String name) {
+  /**
+   * @param force whether IMPORT may begin although there are schemas
+   */
+  void setMode(String subject, String name, boolean force) {
     Mode mode;
     try {
       mode = Mode.valueOf(name == null ? "" : name.toUpperCase(Locale.ROOT));
     } catch (IllegalArgumentException e) {
       throw new RegistryRefusal(
           RegistryError.INVALID_MODE,
-          "Invalid mode. Valid values here are READWRITE, READONLY and READONLY_OVERRIDE");
+          "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE and IMPORT");
     }
     synchronized (writing) {
       catchUp();
+      boolean there =
+          subject == null
+              ? !state.subjects(false).isEmpty()
+              : !state.versions(subject, false).isEmpty();
+      if (mode == Mode.IMPORT && there && !force) {
+        throw new RegistryRefusal(
+            RegistryError.OPERATION_NOT_PERMITTED,
+            "Cannot import since found existing subjects; force=true imports all the same");
+      }
       append(new LogRecord.ModeChanged(subject, mode));
     }
   }
@@ -265,10 +349,10 @@ final class SubjectService {
     return Compatibility.problems(schema, earlier.stream().map(state::parsed).toList(), level);
   }
 
-  private Optional<LogRecord.Version> find(String subject, Schema schema, boolean withDeleted) {
-    String text = schema.toString();
+  private Optional<LogRecord.Version> find(
+      String subject, Definition definition, boolean withDeleted) {
     return state.versions(subject, withDeleted).stream()
-        .filter(version -> version.schema().equals(text))
+        .filter(version -> version.definition().equals(definition))
         .reduce((first, last) -> last);
   }
 
@@ -289,10 +373,22 @@ final class SubjectService {
 
   private void checkWritable(String subject) {
     Mode mode = modeOf(subject);
-    if (mode != Mode.READWRITE) {
-      throw new RegistryRefusal(
-          RegistryError.OPERATION_NOT_PERMITTED, "Subject " + subject + " is in mode " + mode);
+    if (mode == Mode.READONLY || mode == Mode.READONLY_OVERRIDE) {
+      throw notPermitted(subject, mode);
     }
+  }
+
+  /** Ids come with an import, and only with it. */
+  private void checkMayRegister(String subject, SentSchema sent) {
+    Mode needed = sent.id() > 0 ? Mode.IMPORT : Mode.READWRITE;
+    if (modeOf(subject) != needed) {
+      throw notPermitted(subject, modeOf(subject));
+    }
+  }
+
+  private static RegistryRefusal notPermitted(String subject, Mode mode) {
+    return new RegistryRefusal(
+        RegistryError.OPERATION_NOT_PERMITTED, "Subject " + subject + " is in mode " + mode);
   }
 
   private static void checkName(String subject) {

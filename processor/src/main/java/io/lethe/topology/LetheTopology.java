@@ -342,7 +342,7 @@ public final class LetheTopology {
 
   private static <O, V> KStream<String, V> only(
       KStream<String, O> outputs, String name, Function<O, Optional<V>> kind) {
-    return outputs.flatMapValues(output -> kind.apply(output).stream().toList(), Named.as(name));
+    return outputs.process(() -> new OneKind<>(kind), Named.as(name));
   }
 
   private static <K, V> KStream<K, V> source(

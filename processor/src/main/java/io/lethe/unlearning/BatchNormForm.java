@@ -14,15 +14,22 @@ import java.util.Optional;
  * {@code ∂β = Σ_hw g} per sample and channel.
  */
 final class BatchNormForm implements LayerForm {
-  private final Parameter mean;
-  private final Parameter variance;
-  private final float epsilon;
+  private final NDArray mean;
+  private final NDArray variance;
+  private final double epsilon;
 
   private BatchNormForm(BatchNorm layer) {
     Map<String, Parameter> parameters = layer.getDirectParameters().toMap();
-    mean = parameters.get("runningMean");
-    variance = parameters.get("runningVar");
+    mean = parameters.get("runningMean").getArray();
+    variance = parameters.get("runningVar").getArray();
     epsilon = (float) field(layer, "epsilon");
+  }
+
+  /** With running statistics of shape (C). */
+  BatchNormForm(NDArray mean, NDArray variance, double epsilon) {
+    this.mean = mean;
+    this.variance = variance;
+    this.epsilon = epsilon;
   }
 
   static Optional<LayerForm> of(BatchNorm layer) {
@@ -48,9 +55,8 @@ final class BatchNormForm implements LayerForm {
     NDManager scope = input.getManager();
     NDArray g = gradient.reshape(shape.get(0), shape.get(1), -1);
     NDArray a = input.reshape(shape.get(0), shape.get(1), -1);
-    NDArray centre = copy(mean.getArray(), scope).reshape(1, shape.get(1), 1);
-    NDArray deviation =
-        copy(variance.getArray(), scope).add(epsilon).sqrt().reshape(1, shape.get(1));
+    NDArray centre = copy(mean, scope).reshape(1, shape.get(1), 1);
+    NDArray deviation = copy(variance, scope).add(epsilon).sqrt().reshape(1, shape.get(1));
     // (Σ g a − mean Σ g) / std would be cheaper; its difference cancels digits.
     return Map.of(
         "gamma", a.sub(centre).mul(g).sum(new int[] {2}).div(deviation),

@@ -28,13 +28,25 @@ final class ConvolutionForm implements LayerForm {
   private final Shape kernelShape;
 
   ConvolutionForm(Convolution layer) {
-    bias = layer.isIncludeBias();
-    groups = layer.getGroups();
-    kernelShape = layer.getKernelShape();
-    kernel = twoAxes(layer.getKernelShape(), 1);
-    stride = twoAxes(layer.getStride(), 1);
-    padding = twoAxes(layer.getPadding(), 0);
-    dilation = twoAxes(layer.getDilation(), 1);
+    this(
+        layer.isIncludeBias(),
+        layer.getGroups(),
+        layer.getKernelShape(),
+        layer.getStride(),
+        layer.getPadding(),
+        layer.getDilation());
+  }
+
+  /** Shapes have an entry for each axis that the kernel moves along, one or two. */
+  ConvolutionForm(
+      boolean bias, long groups, Shape kernel, Shape stride, Shape padding, Shape dilation) {
+    this.bias = bias;
+    this.groups = groups;
+    kernelShape = kernel;
+    this.kernel = twoAxes(kernel, 1);
+    this.stride = twoAxes(stride, 1);
+    this.padding = twoAxes(padding, 0);
+    this.dilation = twoAxes(dilation, 1);
   }
 
   /** A convolution over one axis is one over two, of which the first has length 1. */

@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.Parameter;
 import java.util.Map;
 
 /**
@@ -16,10 +15,13 @@ import java.util.Map;
  * receives {@code Σ_b Σ_{t: id = v} s_bt² / n_bt}.
  */
 final class EmbeddingForm implements LayerForm {
-  private final Parameter embedding;
+  private final Shape table;
 
-  EmbeddingForm(Parameter embedding) {
-    this.embedding = embedding;
+  /**
+   * @param table items, width
+   */
+  EmbeddingForm(Shape table) {
+    this.table = table;
   }
 
   @Override
@@ -30,7 +32,7 @@ final class EmbeddingForm implements LayerForm {
         input
             .reshape(samples, -1)
             .toType(DataType.INT64, false)
-            .oneHot((int) embedding.getArray().getShape().get(0))
+            .oneHot((int) table.get(0))
             .toType(g.getDataType(), false);
     return Map.of("embedding", items.transpose(0, 2, 1).batchMatMul(g));
   }
@@ -39,7 +41,6 @@ final class EmbeddingForm implements LayerForm {
   public Map<String, NDArray> squares(NDArray input, NDArray gradient) {
     NDManager scope = input.getManager();
     long samples = input.getShape().get(0);
-    Shape table = embedding.getArray().getShape();
     int width = (int) table.get(1);
     NDArray g = gradient.reshape(samples, -1, width);
     NDArray items = input.reshape(samples, -1).toType(DataType.INT64, false);

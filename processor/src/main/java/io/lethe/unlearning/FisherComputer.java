@@ -5,14 +5,12 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
-import ai.djl.nn.Parameter;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.jni.JniUtils;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.JobStage;
 import io.lethe.fisher.FisherAccumulator;
 import io.lethe.fisher.FisherDiagonal;
-import io.lethe.model.DjlModel;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import java.util.Arrays;
@@ -92,13 +90,12 @@ public final class FisherComputer {
 
   /** As {@link #sum}, not rounded to float32. */
   FisherAccumulator accumulate(SampleDataset dataset, int[] samples, Progress progress) {
-    Optional<ProbedBlock> probed =
-        model instanceof DjlModel djl ? ProbedBlock.of(djl.block()) : Optional.empty();
+    Optional<ProbedModel> probed = ProbedModel.of(model);
     if (probed.isEmpty()) {
       LOG.info("a layer has no fast Fisher form: computing one sample at a time");
       return loop(dataset, samples, progress);
     }
-    try (ProbedBlock block = probed.get()) {
+    try (ProbedModel block = probed.get()) {
       if (samples.length == 0) {
         return newAccumulator();
       }
@@ -114,7 +111,7 @@ public final class FisherComputer {
   }
 
   private FisherAccumulator addUp(
-      ProbedBlock block, SampleDataset dataset, int[] samples, int minibatch, Progress progress) {
+      ProbedModel block, SampleDataset dataset, int[] samples, int minibatch, Progress progress) {
     try (NDManager job = model.manager().newSubManager()) {
       NDList totals = zeros(job);
       for (int from = 0; from < samples.length; from += minibatch) {
@@ -137,7 +134,7 @@ public final class FisherComputer {
     return totals;
   }
 
-  private boolean agrees(ProbedBlock block, SampleDataset dataset, int[] samples) {
+  private boolean agrees(ProbedModel block, SampleDataset dataset, int[] samples) {
     try (NDManager job = model.manager().newSubManager();
         GradientMode off = GradientMode.off()) {
       NDList fast = zeros(job);
@@ -222,7 +219,7 @@ public final class FisherComputer {
   }
 
   /** Adds a minibatch; false where a layer was passed by or does not see the samples one by one. */
-  private boolean addProbed(ProbedBlock block, SampleDataset dataset, int[] batch, NDList totals) {
+  private boolean addProbed(ProbedModel block, SampleDataset dataset, int[] batch, NDList totals) {
     Map<NDArray, Integer> positions = new IdentityHashMap<>();
     for (int t = 0; t < weights.size(); t++) {
       positions.put(weights.get(t).array(), t);
@@ -230,15 +227,13 @@ public final class FisherComputer {
     try (NDManager scope = model.manager().newSubManager();
         GradientMode on = GradientMode.on()) {
       NDList xy = dataset.batch(scope, batch);
-      NDArray logits =
-          block.forward(
-              ((DjlModel) model).parameterStore(), xy.get(0).toType(model.dataType(), false));
-      if (!block.layers().stream().allMatch(layer -> layer.sees(batch.length))) {
+      NDArray logits = block.forward(xy.get(0).toType(model.dataType(), false));
+      if (!block.sees(batch.length)) {
         return false;
       }
       backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
       try (GradientMode off = GradientMode.off()) {
-        for (ProbedBlock.Layer layer : block.layers()) {
+        for (ProbedModel.Layer layer : block.layers()) {
           addLayer(layer, positions, totals, scope);
         }
       }
@@ -247,18 +242,18 @@ public final class FisherComputer {
   }
 
   private void addLayer(
-      ProbedBlock.Layer layer,
+      ProbedModel.Layer layer,
       Map<NDArray, Integer> positions,
       NDList totals,
       NDManager minibatchScope) {
-    Map<String, Parameter> parameters = layer.layer().getDirectParameters().toMap();
+    Map<String, NDArray> parameters = layer.parameters();
     try (NDManager scope = minibatchScope.newSubManager()) {
       NDList inputs = new NDList();
       NDList gradients = new NDList();
-      for (ProbedBlock.Call call : layer.calls()) {
+      for (ProbedModel.Call call : layer.calls()) {
         NDArray gradient = call.gradient();
         if (gradient == null) {
-          int first = positions.get(parameters.values().iterator().next().getArray());
+          int first = positions.get(parameters.values().iterator().next());
           throw noGradient(weights.get(first).name());
         }
         gradient.attach(scope);
@@ -277,16 +272,16 @@ public final class FisherComputer {
 
   /** A layer that ran more than once: a sample's gradients add up before they are squared. */
   private void addShared(
-      ProbedBlock.Layer layer,
+      ProbedModel.Layer layer,
       NDList inputs,
       NDList gradients,
-      Map<String, Parameter> parameters,
+      Map<String, NDArray> parameters,
       Map<NDArray, Integer> positions,
       NDList totals) {
     long samples = inputs.get(0).getShape().get(0);
     long bytes = 0;
-    for (Parameter parameter : parameters.values()) {
-      bytes += parameter.getArray().getShape().size() * model.dataType().getNumOfBytes();
+    for (NDArray parameter : parameters.values()) {
+      bytes += parameter.getShape().size() * model.dataType().getNumOfBytes();
     }
     long step = Math.max(1, Math.min(samples, SHARED_BYTES / bytes));
     for (long from = 0; from < samples; from += step) {
@@ -308,14 +303,14 @@ public final class FisherComputer {
 
   private static void add(
       Map<String, NDArray> squares,
-      Map<String, Parameter> parameters,
+      Map<String, NDArray> parameters,
       Map<NDArray, Integer> positions,
       NDList totals) {
     squares.forEach(
         (name, square) -> {
-          Integer position = positions.get(parameters.get(name).getArray());
+          Integer position = positions.get(parameters.get(name));
           if (position == null) {
-            return; // frozen
+            return; // frozen, or computed from other parameters
           }
           NDArray total = totals.get(position);
           total.addi(square.reshape(total.getShape()));

@@ -60,7 +60,8 @@ interface LayerForm {
     }
     if (runs(block, Embedding.class)) {
       return Optional.of(
-          new EmbeddingForm(((Embedding<?>) block).getDirectParameters().get("embedding")));
+          new EmbeddingForm(
+              ((Embedding<?>) block).getDirectParameters().get("embedding").getArray().getShape()));
     }
     return Optional.empty();
   }

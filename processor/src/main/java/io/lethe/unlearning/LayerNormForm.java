@@ -2,7 +2,6 @@ package io.lethe.unlearning;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.Parameter;
 import ai.djl.nn.norm.LayerNorm;
 import java.lang.reflect.Field;
 import java.util.Map;
@@ -12,11 +11,11 @@ import java.util.Map;
  * and {@code ∂β = Σ g} over the other axes of a sample.
  */
 final class LayerNormForm implements LayerForm {
-  private final LayerNorm layer;
-  private final float epsilon;
+  private final Shape normalised;
+  private final double epsilon;
 
   LayerNormForm(LayerNorm layer) {
-    this.layer = layer;
+    normalised = layer.getDirectParameters().get("gamma").getArray().getShape();
     try {
       Field field = LayerNorm.class.getDeclaredField("epsilon");
       field.setAccessible(true);
@@ -26,10 +25,16 @@ final class LayerNormForm implements LayerForm {
     }
   }
 
+  /**
+   * @param normalised the trailing axes that are normalised over
+   */
+  LayerNormForm(Shape normalised, double epsilon) {
+    this.normalised = normalised;
+    this.epsilon = epsilon;
+  }
+
   @Override
   public Map<String, NDArray> perSample(NDArray input, NDArray gradient) {
-    Parameter gamma = layer.getDirectParameters().get("gamma");
-    Shape normalised = gamma.getArray().getShape();
     long samples = input.getShape().get(0);
     NDArray a = input.reshape(samples, -1, normalised.size());
     NDArray g = gradient.reshape(samples, -1, normalised.size());

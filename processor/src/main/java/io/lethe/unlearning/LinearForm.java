@@ -13,7 +13,11 @@ final class LinearForm implements LayerForm {
   private final boolean bias;
 
   LinearForm(Linear layer) {
-    bias = layer.getDirectParameters().contains("bias");
+    this(layer.getDirectParameters().contains("bias"));
+  }
+
+  LinearForm(boolean bias) {
+    this.bias = bias;
   }
 
   @Override

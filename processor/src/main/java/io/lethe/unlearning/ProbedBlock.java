@@ -13,39 +13,41 @@ import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import java.lang.reflect.Field;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
 /**
- * A block whose layers are probed: each layer's output gets a zero array added whose gradient is
- * the loss's gradient by that output, per sample, while the weights themselves need none.
+ * A DJL block whose layers are probed.
  *
  * <p>DJL has no hooks, so layers are exchanged in {@code AbstractBlock.children} for a wrapper and
  * put back on closing. A block that calls a layer by a field of its own passes the wrapper by: the
  * layer then shows no call, or a sum that disagrees with a one-sample loop, and the caller computes
  * one sample at a time instead.
  */
-final class ProbedBlock implements AutoCloseable {
+final class ProbedBlock implements ProbedModel {
   private final Block root;
+  private final ParameterStore store;
   private final List<Layer> layers = new ArrayList<>();
   private final List<Runnable> undo = new ArrayList<>();
 
-  private ProbedBlock(Block root) {
+  private ProbedBlock(Block root, ParameterStore store) {
     this.root = root;
+    this.store = store;
   }
 
   /** The probed block, or empty where a parameter belongs to no layer that has a fast form. */
-  static Optional<ProbedBlock> of(Block block) {
+  static Optional<ProbedBlock> of(Block block, ParameterStore store) {
     Optional<LayerForm> form = LayerForm.of(block);
     if (form.isPresent()) {
       Layer layer = new Layer(block, form.get());
-      ProbedBlock probed = new ProbedBlock(layer);
+      ProbedBlock probed = new ProbedBlock(layer, store);
       probed.layers.add(layer);
       return Optional.of(probed);
     }
-    ProbedBlock probed = new ProbedBlock(block);
+    ProbedBlock probed = new ProbedBlock(block, store);
     if (probed.exchangeChildren(block, new IdentityHashMap<>())) {
       return Optional.of(probed);
     }
@@ -104,30 +106,15 @@ final class ProbedBlock implements AutoCloseable {
     return parameters.values().stream().filter(Parameter::requiresGradient).toList();
   }
 
-  List<Layer> layers() {
+  @Override
+  public List<Layer> layers() {
     return layers;
   }
 
-  /** Runs the block in eval mode and keeps each layer's input and probe. */
-  NDArray forward(ParameterStore store, NDArray x) {
+  @Override
+  public NDArray forward(NDArray x) {
     layers.forEach(layer -> layer.calls.clear());
     return root.forward(store, new NDList(x), false).singletonOrThrow();
-  }
-
-  /**
-   * What a sample took in the last run, in bytes: each layer's input, output, probe, and the
-   * gradients of the last two.
-   */
-  long bytesPerSample() {
-    long bytes = 1;
-    for (Layer layer : layers) {
-      for (Call call : layer.calls) {
-        Shape in = call.inputShape();
-        Shape out = call.outputShape();
-        bytes += (in.size() / in.get(0) + 4 * (out.size() / out.get(0))) * call.valueBytes();
-      }
-    }
-    return bytes;
   }
 
   @Override
@@ -138,29 +125,8 @@ final class ProbedBlock implements AutoCloseable {
     undo.clear();
   }
 
-  /**
-   * A run of a layer on a minibatch.
-   *
-   * @param input what went in
-   * @param probe zeros of the output's shape; after the backward pass it holds the gradient
-   * @param inputShape known after the arrays are freed, as are the next two
-   */
-  record Call(NDArray input, NDArray probe, Shape inputShape, Shape outputShape, int valueBytes) {
-    static Call of(NDArray input, NDArray probe) {
-      return new Call(
-          input, probe, input.getShape(), probe.getShape(), probe.getDataType().getNumOfBytes());
-    }
-
-    /**
-     * Gradient of the summed loss by the layer's output, or null where it does not reach the loss.
-     */
-    NDArray gradient() {
-      return ai.djl.pytorch.jni.JniUtils.getGradient((ai.djl.pytorch.engine.PtNDArray) probe);
-    }
-  }
-
   /** Stands in for a layer and probes its output. */
-  static final class Layer extends AbstractBlock {
+  static final class Layer extends AbstractBlock implements ProbedModel.Layer {
     private final Block layer;
     private final LayerForm form;
     private final List<Call> calls = new ArrayList<>();
@@ -170,27 +136,24 @@ final class ProbedBlock implements AutoCloseable {
       this.form = form;
     }
 
-    Block layer() {
-      return layer;
-    }
-
-    LayerForm form() {
+    @Override
+    public LayerForm form() {
       return form;
     }
 
-    List<Call> calls() {
+    @Override
+    public List<Call> calls() {
       return calls;
     }
 
-    /**
-     * Whether the layer ran, each time with the samples along its input's and output's first axis.
-     */
-    boolean sees(long samples) {
-      return !calls.isEmpty()
-          && calls.stream()
-              .allMatch(
-                  call ->
-                      call.inputShape().get(0) == samples && call.outputShape().get(0) == samples);
+    @Override
+    public Map<String, NDArray> parameters() {
+      Map<String, NDArray> parameters = new HashMap<>();
+      layer
+          .getDirectParameters()
+          .toMap()
+          .forEach((name, parameter) -> parameters.put(name, parameter.getArray()));
+      return parameters;
     }
 
     @Override

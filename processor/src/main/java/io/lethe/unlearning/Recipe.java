@@ -1,5 +1,7 @@
 package io.lethe.unlearning;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -8,7 +10,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.dataset.SampleDataset;
+import io.lethe.events.ModelFormat;
 import io.lethe.model.BlockRecipe;
+import io.lethe.model.GradientMode;
+import io.lethe.model.LoadedModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,10 +35,60 @@ import java.util.Map;
  * default. {@code init.input} (channels, height, width) and {@code init.classes} are the dataset's
  * where they are left out.
  *
+ * <p>{@code "init": "untrained.pt"} names a scripted TorchScript file instead, its path relative to
+ * the recipe's. The rest then has the defaults of an mlp.
+ *
  * @param init the untrained network
- * @param training how it is trained; its seed also decides the initial weights
+ * @param training how it is trained; its seed also decides the initial weights of DJL blocks, while
+ *     a TorchScript file holds its own
  */
-public record Recipe(BlockRecipe init, TrainingRecipe training) {
+public record Recipe(Init init, TrainingRecipe training) {
+  /** An untrained network. */
+  public sealed interface Init {
+    /** A new model with its initial weights; the caller closes it. */
+    LoadedModel create(long seed);
+
+    /** Name of a file for a model that was trained from it. */
+    String outputName();
+
+    /** As {@code init} says it in a recipe file. */
+    JsonNode toJson();
+  }
+
+  private record Blocks(BlockRecipe recipe) implements Init {
+    @Override
+    public LoadedModel create(long seed) {
+      return LoadedModel.create(recipe, seed);
+    }
+
+    @Override
+    public String outputName() {
+      return "model.params";
+    }
+
+    @Override
+    public JsonNode toJson() {
+      return JSON.valueToTree(recipe);
+    }
+  }
+
+  private record Script(Path file) implements Init {
+    @Override
+    public LoadedModel create(long seed) {
+      return LoadedModel.load(file, ModelFormat.TORCHSCRIPT);
+    }
+
+    @Override
+    public String outputName() {
+      return "model.pt";
+    }
+
+    @Override
+    public JsonNode toJson() {
+      return JSON.valueToTree(file.toString());
+    }
+  }
+
   private static final ObjectMapper JSON =
       JsonMapper.builder()
           .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
@@ -51,11 +106,12 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
       String architecture, List<Integer> widths, double learningRate, int epochs, int batch) {
     Text text(SampleDataset dataset) {
       return new Text(
-          new BlockRecipe(
-              architecture,
-              dimensions(dataset.sampleShape()),
-              Math.max(2, dataset.classes()),
-              widths),
+          JSON.valueToTree(
+              new BlockRecipe(
+                  architecture,
+                  dimensions(dataset.sampleShape()),
+                  Math.max(2, dataset.classes()),
+                  widths)),
           "adam",
           learningRate,
           "one-cycle",
@@ -69,7 +125,7 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
 
   /** The file's fields. */
   private record Text(
-      BlockRecipe init,
+      JsonNode init,
       String optimizer,
       double learningRate,
       String schedule,
@@ -78,7 +134,7 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
       double weightDecay,
       String loss,
       long seed) {
-    Recipe recipe() {
+    Recipe recipe(Init untrained) {
       require("optimizer", optimizer, List.of("adam"));
       require("loss", loss, List.of("cross-entropy"));
       require(
@@ -86,7 +142,7 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
           schedule,
           Arrays.stream(TrainingRecipe.Schedule.values()).map(Recipe::name).toList());
       return new Recipe(
-          init,
+          untrained,
           new TrainingRecipe(
               epochs,
               batch,
@@ -115,7 +171,8 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
    * @param name {@code mlp}, {@code cnn} or {@code resnet18}
    */
   public static Recipe named(String name, SampleDataset dataset) {
-    return FORMS.get(name).text(dataset).recipe();
+    Text text = FORMS.get(name).text(dataset);
+    return text.recipe(blocks(text.init()));
   }
 
   /**
@@ -125,7 +182,7 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
    */
   public static Recipe read(Path file, SampleDataset dataset) {
     try {
-      return of(Files.readString(file), dataset);
+      return of(Files.readString(file), file, dataset);
     } catch (IOException e) {
       throw new IllegalArgumentException(file + ": no such file, or not readable", e);
     } catch (IllegalArgumentException e) {
@@ -134,26 +191,74 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
   }
 
   /**
-   * Reads a recipe's text for a dataset.
+   * Reads a recipe's text for a dataset; the path of a TorchScript file in it is absolute.
    *
    * @throws IllegalArgumentException in one line
    */
   public static Recipe of(String text, SampleDataset dataset) {
+    return of(text, Path.of("recipe.json"), dataset);
+  }
+
+  /** A network of DJL blocks and its training. */
+  public static Recipe of(BlockRecipe init, TrainingRecipe training) {
+    return new Recipe(new Blocks(init), training);
+  }
+
+  private static Recipe of(String text, Path file, SampleDataset dataset) {
     try {
       JsonNode given = JSON.readTree(text);
-      String architecture = given.path("init").path("architecture").asText();
-      if (!isName(architecture)) {
-        throw new IllegalArgumentException(
-            "init.architecture must be one of " + FORMS.keySet().stream().sorted().toList());
-      }
-      ObjectNode merged = JSON.valueToTree(FORMS.get(architecture).text(dataset));
-      merge(merged, given);
-      Recipe recipe = JSON.treeToValue(merged, Text.class).recipe();
-      requireFits(recipe.init(), dataset);
-      return recipe;
+      return given.path("init").isTextual()
+          ? ofScript(file, given, dataset)
+          : ofBlocks(given, dataset);
     } catch (JsonProcessingException e) {
       Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
       throw new IllegalArgumentException(firstLine(cause.getMessage()), e);
+    }
+  }
+
+  private static Recipe ofBlocks(JsonNode given, SampleDataset dataset)
+      throws JsonProcessingException {
+    String architecture = given.path("init").path("architecture").asText();
+    if (!isName(architecture)) {
+      throw new IllegalArgumentException(
+          "init must be a TorchScript file, or init.architecture one of "
+              + FORMS.keySet().stream().sorted().toList());
+    }
+    Text text = merged(FORMS.get(architecture), given, dataset);
+    BlockRecipe init = JSON.treeToValue(text.init(), BlockRecipe.class);
+    requireFits(init, dataset);
+    return text.recipe(new Blocks(init));
+  }
+
+  private static Recipe ofScript(Path file, JsonNode given, SampleDataset dataset)
+      throws JsonProcessingException {
+    Path script = file.toAbsolutePath().resolveSibling(given.get("init").asText()).normalize();
+    Script init = new Script(script);
+    try (LoadedModel model = init.create(0);
+        NDManager scope = model.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      NDArray one = dataset.batch(scope, new int[] {0}).get(0).toType(model.dataType(), false);
+      long classes = model.logits(one).getShape().get(1);
+      if (classes < dataset.classes()) {
+        throw new IllegalArgumentException(
+            "init has %d classes, the dataset has %d".formatted(classes, dataset.classes()));
+      }
+    }
+    return merged(FORMS.get("mlp"), given, dataset).recipe(init);
+  }
+
+  private static Text merged(Form defaults, JsonNode given, SampleDataset dataset)
+      throws JsonProcessingException {
+    ObjectNode merged = JSON.valueToTree(defaults.text(dataset));
+    merge(merged, given);
+    return JSON.treeToValue(merged, Text.class);
+  }
+
+  private static Init blocks(JsonNode init) {
+    try {
+      return new Blocks(JSON.treeToValue(init, BlockRecipe.class));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
     }
   }
 
@@ -206,7 +311,7 @@ public record Recipe(BlockRecipe init, TrainingRecipe training) {
   public JsonNode toJson() {
     return JSON.valueToTree(
         new Text(
-            init,
+            init.toJson(),
             "adam",
             training.learningRate(),
             name(training.schedule()),

@@ -34,6 +34,7 @@ public final class Trainer {
     long steps = (long) perEpoch * recipe.epochs();
     long step = 0;
     double mean = 0;
+    model.manager().getEngine().setRandomSeed((int) recipe.seed()); // of dropout
     try (GradientMode on = GradientMode.on();
         Adam adam = new Adam(model, null, recipe.weightDecay())) {
       for (int epoch = 0; epoch < recipe.epochs(); epoch++) {

@@ -18,6 +18,11 @@ record JobResult(JobOutcome outcome, Optional<Update> update, Optional<HeldOutRo
     this(outcome, Optional.empty(), Optional.empty());
   }
 
+  /** Without held-out targets. */
+  JobResult(JobOutcome outcome, Optional<Update> update) {
+    this(outcome, update, Optional.empty());
+  }
+
   /** A Fisher update to be sent. */
   record Update(FisherUpdateKind kind, FisherDiagonal sums) {}
 }

@@ -60,7 +60,7 @@ final class RetrainRun {
       before = evaluator.evaluate(anchor, inputs.progress());
     }
     long began = System.nanoTime();
-    try (LoadedModel model = LoadedModel.create(recipe.init(), recipe.training().seed())) {
+    try (LoadedModel model = recipe.init().create(recipe.training().seed())) {
       new Trainer(recipe.training())
           .train(
               model,

@@ -6,7 +6,6 @@ import io.lethe.dataset.SubsetDataset;
 import io.lethe.events.JobStage;
 import io.lethe.events.UnlearningJob;
 import io.lethe.heldout.HeldOutRows;
-import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
@@ -70,7 +69,7 @@ final class TargetsRun {
     int folds = job.getPolicy().getFolds();
     CrossFit crossFit =
         new CrossFit(
-            () -> LoadedModel.create(recipe.init(), recipe.training().seed()),
+            () -> recipe.init().create(recipe.training().seed()),
             recipe.training(),
             folds);
     List<int[]> split =

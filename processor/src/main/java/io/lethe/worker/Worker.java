@@ -8,6 +8,7 @@ import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
 import io.lethe.topics.TraceContext;
+import io.lethe.unlearning.Progress;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.DirectoryStream;
@@ -66,12 +67,18 @@ public final class Worker implements AutoCloseable {
   private final Topics topics;
   private final EventProducer producer;
   private final JobReporter reporter;
-  private final JobRunner runner;
+  private final Runner runner;
   private final ExecutorService pollThread = Executors.newSingleThreadExecutor(named("lethe-poll"));
   private final ExecutorService jobThread = Executors.newSingleThreadExecutor(named("lethe-job"));
   private final AtomicReference<ReportedProgress> progress = new AtomicReference<>();
   private volatile boolean stopping;
   private volatile boolean failed;
+
+  /** Runs a job to its end, or throws a {@link CancellationException} out of its progress. */
+  @FunctionalInterface
+  interface Runner {
+    JobResult run(UnlearningJob job, Progress progress);
+  }
 
   public Worker(
       WorkerSettings settings,
@@ -80,11 +87,16 @@ public final class Worker implements AutoCloseable {
       FisherSource fisher,
       ForgetSource forget,
       Clock clock) {
+    this(settings, kafka, topics, new JobRunner(settings, fisher, forget, clock)::run, clock);
+  }
+
+  /** A worker that runs jobs in another way. */
+  Worker(WorkerSettings settings, KafkaSettings kafka, Topics topics, Runner runner, Clock clock) {
     this.settings = settings;
     this.kafka = kafka;
     this.topics = topics;
     emptyScratch(settings.scratch());
-    this.runner = new JobRunner(settings, fisher, forget, clock);
+    this.runner = runner;
     this.producer = new EventProducer(kafka);
     this.reporter = new JobReporter(producer, topics, settings.id(), clock);
   }

@@ -6,9 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.confluent.kafka.schemaregistry.avro.AvroSchema;
 import io.confluent.kafka.schemaregistry.client.CachedSchemaRegistryClient;
 import io.confluent.kafka.schemaregistry.client.SchemaMetadata;
+import io.confluent.kafka.schemaregistry.client.rest.entities.SchemaReference;
 import io.confluent.kafka.schemaregistry.client.rest.exceptions.RestClientException;
 import io.lethe.embedded.EmbeddedBroker;
+import io.lethe.schemas.client.SchemaRegistryClient;
+import io.lethe.schemas.client.SchemaRegistryClients;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.apache.avro.Schema;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -110,6 +114,59 @@ class ConfluentInteropIT extends SerdeInteropContract {
                   "refusals", new AvroSchema(record("{\"name\":\"a\",\"type\":\"string\"}"))));
       refused(42203, () -> client.updateCompatibility("refusals", "SIDEWARDS"));
       refused(42204, () -> client.setMode("SIDEWARDS", "refusals"));
+    }
+  }
+
+  @Test
+  void theirClientRegistersAndReadsReferences() throws Exception {
+    // Given
+    String inner = "{\"type\":\"record\",\"name\":\"Inner\",\"namespace\":\"n\",\"fields\":[]}";
+    String outer =
+        "{\"type\":\"record\",\"name\":\"Outer\",\"namespace\":\"n\","
+            + "\"fields\":[{\"name\":\"inner\",\"type\":\"Inner\"}]}";
+    AvroSchema referring =
+        new AvroSchema(
+            outer,
+            List.of(new SchemaReference("n.Inner", "inner-value", 1)),
+            Map.of("n.Inner", inner),
+            null);
+    try (CachedSchemaRegistryClient client =
+            new CachedSchemaRegistryClient(registry.url(), 100, Map.of());
+        SchemaRegistryClient ours =
+            SchemaRegistryClients.open(Map.of("schema.registry.url", registry.url()))) {
+      client.register("inner-value", new AvroSchema(inner));
+
+      // When
+      int id = client.register("outer-value", referring);
+      client.reset();
+
+      // Then
+      assertThat(client.getSchemaById(id)).isEqualTo(referring);
+      assertThat(client.getId("outer-value", referring)).isEqualTo(id);
+      assertThat(ours.schemaById(id)).isEqualTo(referring.rawSchema());
+      assertThat(ours.latest("outer-value").schema()).isEqualTo(referring.rawSchema());
+      refused(42206, () -> client.deleteSubject("inner-value"));
+    }
+  }
+
+  @Test
+  void theirClientImportsSchemasWithTheirIds() throws Exception {
+    try (CachedSchemaRegistryClient client =
+        new CachedSchemaRegistryClient(registry.url(), 100, Map.of())) {
+      AvroSchema schema = new AvroSchema(record("{\"name\":\"imported\",\"type\":\"int\"}"));
+      refused(42205, () -> client.register("imported", schema, 5, 100_007));
+
+      // When
+      client.setMode("IMPORT", "imported");
+      int id = client.register("imported", schema, 5, 100_007);
+
+      // Then
+      assertThat(id).isEqualTo(100_007);
+      client.reset();
+      assertThat(client.getSchemaById(100_007)).isEqualTo(schema);
+      assertThat(client.getAllVersions("imported")).containsExactly(5);
+      refused(42205, () -> client.setMode("IMPORT"));
+      client.deleteMode("imported");
     }
   }
 

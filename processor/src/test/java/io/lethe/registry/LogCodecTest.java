@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lethe.schemas.client.CompatibilityLevel;
 import java.io.IOException;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -17,9 +18,15 @@ class LogCodecTest {
   static Stream<Arguments> records() {
     return Stream.of(
         Arguments.of(
-            new LogRecord.Version("s", 2, 7, "\"int\"", false),
+            new LogRecord.Version("s", 2, 7, "\"int\"", List.of(), false),
             "{\"keytype\":\"SCHEMA\",\"subject\":\"s\",\"version\":2,\"magic\":1}",
             "{\"subject\":\"s\",\"version\":2,\"id\":7,\"schema\":\"\\\"int\\\"\",\"deleted\":false}"),
+        Arguments.of(
+            new LogRecord.Version("s", 2, 7, "\"T\"", List.of(new Reference("T", "t", 3)), false),
+            "{\"keytype\":\"SCHEMA\",\"subject\":\"s\",\"version\":2,\"magic\":1}",
+            "{\"subject\":\"s\",\"version\":2,\"id\":7,"
+                + "\"references\":[{\"name\":\"T\",\"subject\":\"t\",\"version\":3}],"
+                + "\"schema\":\"\\\"T\\\"\",\"deleted\":false}"),
         Arguments.of(
             new LogRecord.VersionRemoved("s", 2),
             "{\"keytype\":\"SCHEMA\",\"subject\":\"s\",\"version\":2,\"magic\":1}",
@@ -62,7 +69,7 @@ class LogCodecTest {
 
     // When, Then
     assertThat(LogCodec.read(key.getBytes(UTF_8), value.getBytes(UTF_8)))
-        .contains(new LogRecord.Version("s", 1, 3, "\"int\"", true));
+        .contains(new LogRecord.Version("s", 1, 3, "\"int\"", List.of(), true));
   }
 
   @Test

@@ -28,15 +28,21 @@ class SubjectServiceTest {
   private static final Schema B = record("{\"name\":\"b\",\"type\":\"int\"}");
   private static final Schema NOTHING = record("");
 
+  private static final String INNER = "{\"type\":\"record\",\"name\":\"Inner\",\"fields\":[]}";
+  private static final String MIDDLE =
+      "{\"type\":\"record\",\"name\":\"Middle\",\"fields\":[{\"name\":\"i\",\"type\":\"Inner\"}]}";
+  private static final String OUTER =
+      "{\"type\":\"record\",\"name\":\"Outer\",\"fields\":[{\"name\":\"m\",\"type\":\"Middle\"}]}";
+
   private final MemoryLog log = new MemoryLog();
   private final SubjectService service = new SubjectService(log);
 
   @Test
   void oneSchemaHasOneIdInAllSubjects() {
-    assertThat(service.register("s", A)).isEqualTo(1);
-    assertThat(service.register("s", A)).isEqualTo(1);
-    assertThat(service.register("t", A)).isEqualTo(1);
-    assertThat(service.register("s", A_B_OPTIONAL)).isEqualTo(2);
+    assertThat(register("s", A)).isEqualTo(1);
+    assertThat(register("s", A)).isEqualTo(1);
+    assertThat(register("t", A)).isEqualTo(1);
+    assertThat(register("s", A_B_OPTIONAL)).isEqualTo(2);
     assertThat(service.existing("s", false))
         .extracting(LogRecord.Version::version)
         .containsExactly(1, 2);
@@ -46,16 +52,16 @@ class SubjectServiceTest {
   @Test
   void whitespaceMakesNoNewSchemaButADocDoes() {
     // Given
-    int id = service.register("s", A);
+    int id = register("s", A);
     String text = A.toString();
 
     // When
-    int spaced = service.register("s", SchemaText.parse(text.replace(",", " ,\n ")));
+    int spaced = register("s", SchemaText.parse(text.replace(",", " ,\n ")));
     Schema documented = SchemaText.parse(text.replace("\"fields\"", "\"doc\":\"d\",\"fields\""));
 
     // Then
     assertThat(spaced).isEqualTo(id);
-    assertThat(service.register("s", documented)).isEqualTo(id + 1);
+    assertThat(register("s", documented)).isEqualTo(id + 1);
   }
 
   @Test
@@ -65,10 +71,10 @@ class SubjectServiceTest {
     String two = "{\"w\":0,\"x\":{\"a\":[2],\"b\":1},\"type\":\"string\"}";
 
     // When, Then
-    assertThat(service.register("s", SchemaText.parse(one)))
-        .isNotEqualTo(service.register("s", SchemaText.parse(two)));
-    assertThat(service.register("t", SchemaText.normalized(one)))
-        .isEqualTo(service.register("t", SchemaText.normalized(two)));
+    assertThat(register("s", SchemaText.parse(one)))
+        .isNotEqualTo(register("s", SchemaText.parse(two)));
+    assertThat(register("t", SchemaText.normalized(one)))
+        .isEqualTo(register("t", SchemaText.normalized(two)));
   }
 
   @Test
@@ -78,7 +84,7 @@ class SubjectServiceTest {
     List<Callable<Integer>> calls = new ArrayList<>();
     for (int i = 0; i < 200; i++) {
       String subject = "s" + i % 3;
-      calls.add(() -> service.register(subject, A));
+      calls.add(() -> register(subject, A));
     }
 
     // When
@@ -114,16 +120,16 @@ class SubjectServiceTest {
     // Given
     service.setLevel("s", "NONE");
     for (String name : earlier.split(" ")) {
-      service.register("s", schema(name));
+      register("s", schema(name));
     }
     service.setLevel("s", level);
 
     // When, Then
-    assertThat(service.problems("s", null, schema(next)).isEmpty()).isEqualTo(admitted);
+    assertThat(service.problems("s", null, sent(schema(next))).isEmpty()).isEqualTo(admitted);
     if (admitted) {
-      assertThat(service.register("s", schema(next))).isPositive();
+      assertThat(register("s", schema(next))).isPositive();
     } else {
-      refused(RegistryError.INCOMPATIBLE_SCHEMA, () -> service.register("s", schema(next)));
+      refused(RegistryError.INCOMPATIBLE_SCHEMA, () -> register("s", schema(next)));
     }
   }
 
@@ -132,20 +138,20 @@ class SubjectServiceTest {
     // Given: c was a string once, then absent
     Schema string = record("{\"name\":\"c\",\"type\":\"string\",\"default\":\"\"}");
     Schema number = record("{\"name\":\"c\",\"type\":\"int\",\"default\":0}");
-    service.register("s", string);
-    service.register("s", NOTHING);
+    register("s", string);
+    register("s", NOTHING);
 
     // When, Then
     service.setLevel("s", "BACKWARD_TRANSITIVE");
-    assertThat(service.problems("s", null, number))
+    assertThat(service.problems("s", null, sent(number)))
         .singleElement()
         .asString()
         .contains("TYPE_MISMATCH", "/fields/0/type", "cannot read the old");
     service.setLevel("s", "FORWARD_TRANSITIVE");
-    assertThat(service.problems("s", null, number)).isNotEmpty();
+    assertThat(service.problems("s", null, sent(number))).isNotEmpty();
     service.setLevel("s", "FULL");
-    assertThat(service.problems("s", null, number)).isEmpty();
-    assertThat(service.problems("s", "1", number)).isNotEmpty();
+    assertThat(service.problems("s", null, sent(number))).isEmpty();
+    assertThat(service.problems("s", "1", sent(number))).isNotEmpty();
   }
 
   @Test
@@ -164,8 +170,8 @@ class SubjectServiceTest {
   @Test
   void deletesSoftlyThenForGood() {
     // Given
-    service.register("s", A);
-    service.register("s", A_B_OPTIONAL);
+    register("s", A);
+    register("s", A_B_OPTIONAL);
 
     // When, Then: one version
     refused(RegistryError.VERSION_NOT_SOFT_DELETED, () -> service.deleteVersion("s", "1", true));
@@ -173,7 +179,7 @@ class SubjectServiceTest {
     refused(RegistryError.VERSION_SOFT_DELETED, () -> service.deleteVersion("s", "1", false));
     refused(RegistryError.VERSION_NOT_FOUND, () -> service.version("s", "1", false));
     assertThat(service.version("s", "1", true).deleted()).isTrue();
-    assertThat(service.schema(1)).isEqualTo(A.toString());
+    assertThat(service.schema(1).schema()).isEqualTo(A.toString());
     assertThat(service.deleteVersion("s", "1", true)).isEqualTo(1);
     refused(RegistryError.SCHEMA_NOT_FOUND, () -> service.schema(1));
 
@@ -190,62 +196,62 @@ class SubjectServiceTest {
   @Test
   void aDeletedSubjectStartsAfterItsLastVersionAndIdsAreNotReused() {
     // Given
-    service.register("s", A);
-    service.register("s", A_B_OPTIONAL);
+    register("s", A);
+    register("s", A_B_OPTIONAL);
     service.deleteSubject("s", false);
 
     // When: what was incompatible is admitted, since nothing is left to be compatible with
-    int id = service.register("s", B);
+    int id = register("s", B);
 
     // Then
     assertThat(id).isEqualTo(3);
     assertThat(service.version("s", "latest", false).version()).isEqualTo(3);
-    assertThat(service.register("t", A)).isEqualTo(1);
+    assertThat(register("t", A)).isEqualTo(1);
   }
 
   @Test
   void readOnlyMeansReadOnly() {
-    service.register("s", A);
-    service.setMode("s", "READONLY");
-    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.register("s", A_B_OPTIONAL));
+    register("s", A);
+    service.setMode("s", "READONLY", false);
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> register("s", A_B_OPTIONAL));
     refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.deleteSubject("s", false));
-    assertThat(service.register("t", B)).isEqualTo(2);
+    assertThat(register("t", B)).isEqualTo(2);
     service.removeMode("s");
-    service.setMode(null, "READONLY_OVERRIDE");
-    service.setMode("s", "READWRITE");
-    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.register("s", A_B_OPTIONAL));
-    refused(RegistryError.INVALID_MODE, () -> service.setMode(null, "IMPORT"));
+    service.setMode(null, "READONLY_OVERRIDE", false);
+    service.setMode("s", "READWRITE", false);
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> register("s", A_B_OPTIONAL));
+    refused(RegistryError.INVALID_MODE, () -> service.setMode(null, "SIDEWARDS", false));
     refused(RegistryError.MODE_NOT_CONFIGURED, () -> service.ownMode("t"));
   }
 
   @Test
   void refusesWhatIsNoSchemaSubjectOrVersion() {
-    service.register("s", A);
+    register("s", A);
     refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.parse("{"));
     refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.normalized("{"));
     refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.parse(""));
     refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.normalized(""));
     refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.parse("[".repeat(100_000)));
     refused(RegistryError.INVALID_SCHEMA, () -> SchemaText.normalized("[".repeat(100_000)));
-    refused(RegistryError.INVALID_SUBJECT, () -> service.register(" ", A));
-    refused(RegistryError.INVALID_SUBJECT, () -> service.register("a\nb", A));
+    refused(RegistryError.INVALID_SUBJECT, () -> register(" ", A));
+    refused(RegistryError.INVALID_SUBJECT, () -> register("a\nb", A));
     refused(RegistryError.INVALID_VERSION, () -> service.version("s", "0", false));
     refused(RegistryError.INVALID_VERSION, () -> service.version("s", "first", false));
     refused(RegistryError.VERSION_NOT_FOUND, () -> service.version("s", "2", false));
-    refused(RegistryError.SUBJECT_NOT_FOUND, () -> service.lookUp("t", A, false));
-    refused(RegistryError.SCHEMA_NOT_FOUND, () -> service.lookUp("s", B, false));
+    refused(RegistryError.SUBJECT_NOT_FOUND, () -> service.lookUp("t", sent(A), false));
+    refused(RegistryError.SCHEMA_NOT_FOUND, () -> service.lookUp("s", sent(B), false));
   }
 
   @Test
   void aReplayGivesTheSameState() {
     // Given
-    service.register("s", A);
-    service.register("s", A_B_OPTIONAL);
-    service.register("t", B);
+    register("s", A);
+    register("s", A_B_OPTIONAL);
+    register("t", B);
     service.deleteSubject("s", false);
-    service.register("s", NOTHING);
+    register("s", NOTHING);
     service.setLevel("t", "FULL");
-    service.setMode("t", "READONLY");
+    service.setMode("t", "READONLY", false);
 
     // When
     SubjectService replayed = new SubjectService(log);
@@ -255,22 +261,126 @@ class SubjectServiceTest {
     assertThat(replayed.existing("t", true)).isEqualTo(service.existing("t", true));
     assertThat(replayed.ownLevel("t").name()).isEqualTo("FULL");
     assertThat(replayed.ownMode("t")).isEqualTo(Mode.READONLY);
-    assertThat(replayed.register("u", A_B)).isEqualTo(service.register("v", record("\n")) + 1);
+    assertThat(replayed.register("u", sent(A_B))).isEqualTo(register("v", record("\n")) + 1);
   }
 
   @Test
   void anAppendThatFailedAfterItWasWrittenIsFoundAgain() {
     // Given
     log.failAfterWrite = true;
-    refused(RegistryError.TIMEOUT, () -> service.register("s", A));
+    refused(RegistryError.TIMEOUT, () -> register("s", A));
     log.failAfterWrite = false;
 
     // When
-    int id = service.register("s", A);
+    int id = register("s", A);
 
     // Then
     assertThat(id).isEqualTo(1);
     assertThat(log.records).hasSize(1);
+  }
+
+  @Test
+  void referencesAreReadWithWhatTheyReferTo() {
+    // Given: Outer uses Middle, which uses Inner
+    register("inner", INNER);
+    register("middle", MIDDLE, new Reference("Inner", "inner", 1));
+    Reference middle = new Reference("Middle", "middle", 1);
+
+    // When
+    int id = register("outer", OUTER, middle);
+
+    // Then
+    assertThat(register("outer", OUTER, middle)).isEqualTo(id);
+    assertThat(service.schema(id).references()).containsExactly(middle);
+    assertThat(service.schema(id).schema()).doesNotContain("Inner").contains("\"Middle\"");
+    assertThat(new SubjectService(log).schema(id)).isEqualTo(service.schema(id));
+    assertThat(service.referencedBy(service.version("middle", "1", false), false))
+        .containsExactly(id);
+    refused(RegistryError.INVALID_SCHEMA, () -> register("outer", OUTER));
+    refused(
+        RegistryError.INVALID_SCHEMA,
+        () -> register("outer", OUTER, new Reference("Middle", "middle", 2)));
+  }
+
+  @Test
+  void compatibilityLooksIntoWhatIsReferredTo() {
+    // Given: version 2 of Inner has a field that old data lacks
+    register("inner", INNER);
+    service.setLevel("inner", "NONE");
+    register("inner", INNER.replace("[]", "[{\"name\":\"a\",\"type\":\"int\"}]"));
+    register("outer", MIDDLE, new Reference("Inner", "inner", 1));
+
+    // When, Then
+    refused(
+        RegistryError.INCOMPATIBLE_SCHEMA,
+        () -> register("outer", MIDDLE, new Reference("Inner", "inner", 2)));
+  }
+
+  @Test
+  void whatIsReferredToIsNotDeleted() {
+    // Given
+    register("inner", INNER);
+    register("middle", MIDDLE, new Reference("Inner", "inner", 1));
+
+    // When, Then
+    refused(RegistryError.REFERENCE_EXISTS, () -> service.deleteSubject("inner", false));
+    refused(RegistryError.REFERENCE_EXISTS, () -> service.deleteVersion("inner", "1", false));
+    service.deleteSubject("middle", false);
+    assertThat(service.deleteSubject("inner", false)).containsExactly(1);
+    refused(RegistryError.REFERENCE_EXISTS, () -> service.deleteSubject("inner", true));
+    service.deleteSubject("middle", true);
+    assertThat(service.deleteSubject("inner", true)).containsExactly(1);
+  }
+
+  @Test
+  void anImportBringsIdsAndVersions() {
+    // Given
+    service.setMode("s", "IMPORT", false);
+
+    // When
+    service.register("s", imported(A, 7, 40));
+    service.register("s", imported(B, 9, 42)); // not compatible with version 7
+
+    // Then
+    assertThat(service.version("s", "latest", false))
+        .isEqualTo(new LogRecord.Version("s", 9, 42, B.toString(), List.of(), false));
+    assertThat(service.schema(40).schema()).isEqualTo(A.toString());
+    assertThat(service.register("s", imported(B, 9, 42))).isEqualTo(42);
+    refused(
+        RegistryError.OPERATION_NOT_PERMITTED, () -> service.register("s", imported(B, 10, 40)));
+    refused(
+        RegistryError.OPERATION_NOT_PERMITTED,
+        () -> service.register("s", imported(NOTHING, 9, 50)));
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> register("s", NOTHING));
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.register("t", imported(A, 1, 40)));
+    service.removeMode("s");
+    assertThat(register("t", A_B)).isEqualTo(43);
+    assertThat(register("t", A)).isEqualTo(40);
+  }
+
+  @Test
+  void anImportBeginsWhereNothingIsUnlessForced() {
+    register("s", A);
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.setMode("s", "IMPORT", false));
+    refused(RegistryError.OPERATION_NOT_PERMITTED, () -> service.setMode(null, "IMPORT", false));
+    service.setMode("s", "IMPORT", true);
+    assertThat(service.modeOf("s")).isEqualTo(Mode.IMPORT);
+  }
+
+  private static SentSchema sent(Schema schema) {
+    return SentSchema.of(schema.toString());
+  }
+
+  private static SentSchema imported(Schema schema, int version, int id) {
+    return new SentSchema(schema.toString(), List.of(), false, version, id);
+  }
+
+  private int register(String subject, Schema schema) {
+    return service.register(subject, sent(schema));
+  }
+
+  private int register(String subject, String text, Reference... references) {
+    return service.register(subject, new SentSchema(text, List.of(references), false, 0, 0));
   }
 
   private static void refused(RegistryError error, ThrowingCallable call) {

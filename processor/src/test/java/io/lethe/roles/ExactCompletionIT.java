@@ -65,7 +65,7 @@ class ExactCompletionIT {
       small.publishLineage();
       Artifact model = small.train(directory, 1);
       Recipe recipe =
-          new Recipe(
+          Recipe.of(
               BlockRecipe.cnn(small.dataset().sampleShape(), 4, 8, 16),
               new TrainingRecipe(1, 32, 0.005, TrainingRecipe.Schedule.CONSTANT, 0, 1));
       UnlearningPolicy policy =

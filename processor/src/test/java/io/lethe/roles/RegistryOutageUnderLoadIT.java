@@ -37,7 +37,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The registry goes away while requests keep arriving: nothing is lost or answered twice, what is
- * cached goes on, and a record of a schema that the stream has not seen waits for the registry.
+ * cached goes on, and a record of a schema that the stream has not seen waits for the registry. Its
+ * thread dies of it and is replaced until then, which is no failure of the test.
  */
 class RegistryOutageUnderLoadIT {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
@@ -64,7 +65,10 @@ class RegistryOutageUnderLoadIT {
         ProducerRecord<byte[], byte[]> lineage = lineage(stream);
         load.start();
         load.awaitMore();
-        await().atMost(PATIENCE).until(() -> receipts.have(List.of(load.sent.get(0))));
+        await()
+            .dontCatchUncaughtExceptions()
+            .atMost(PATIENCE)
+            .until(() -> receipts.have(List.of(load.sent.get(0))));
 
         // When: it goes away
         registry.close();
@@ -74,7 +78,7 @@ class RegistryOutageUnderLoadIT {
 
         // Then: what is cached goes on without it
         List<UUID> without = List.copyOf(load.sent).subList(before, before + REQUESTS_PER_PHASE);
-        await().atMost(PATIENCE).until(() -> receipts.have(without));
+        await().dontCatchUncaughtExceptions().atMost(PATIENCE).until(() -> receipts.have(without));
 
         // When: a record needs it
         send(stream, lineage);
@@ -82,6 +86,7 @@ class RegistryOutageUnderLoadIT {
 
         // Then: the record waits, however long it takes
         await()
+            .dontCatchUncaughtExceptions()
             .atMost(OUTAGE.plus(PATIENCE))
             .until(() -> System.nanoTime() - gone >= OUTAGE.toNanos());
         assertThat(consumedLineage(stream)).isZero();
@@ -90,12 +95,18 @@ class RegistryOutageUnderLoadIT {
         EmbeddedSchemaRegistry again =
             EmbeddedSchemaRegistry.start(broker.bootstrapServers(), port);
         try (again) {
-          await().atMost(PATIENCE).until(() -> consumedLineage(stream) == 1);
+          await()
+              .dontCatchUncaughtExceptions()
+              .atMost(PATIENCE)
+              .until(() -> consumedLineage(stream) == 1);
           load.awaitMore();
           load.close();
 
           // Then
-          await().atMost(PATIENCE).until(() -> receipts.have(load.sent));
+          await()
+              .dontCatchUncaughtExceptions()
+              .atMost(PATIENCE)
+              .until(() -> receipts.have(load.sent));
           assertThat(receipts.counts)
               .hasSameSizeAs(load.sent)
               .allSatisfy((id, n) -> assertThat(n).isEqualTo(1));
@@ -162,7 +173,10 @@ class RegistryOutageUnderLoadIT {
 
     void awaitMore() {
       int before = sent.size();
-      await().atMost(PATIENCE).until(() -> sent.size() >= before + REQUESTS_PER_PHASE);
+      await()
+          .dontCatchUncaughtExceptions()
+          .atMost(PATIENCE)
+          .until(() -> sent.size() >= before + REQUESTS_PER_PHASE);
     }
 
     /** Returns when nothing is being sent any more. */

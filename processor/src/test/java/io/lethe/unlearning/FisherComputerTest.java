@@ -90,7 +90,7 @@ class FisherComputerTest {
   @MethodSource("layers")
   void equalsTheLoopOn(String name, Block block) {
     DjlModel model = DjlModel.of(block, DATA.sampleShape(), 1, DataType.FLOAT64);
-    try (ProbedBlock probed = ProbedBlock.of(block).orElseThrow()) {
+    try (ProbedBlock probed = ProbedBlock.of(block, model.parameterStore()).orElseThrow()) {
       assertThat(probed.layers()).as("layers with a fast form").isNotEmpty();
     }
     assertFastEqualsLoop(model);

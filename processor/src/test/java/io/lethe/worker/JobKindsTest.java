@@ -152,7 +152,7 @@ class JobKindsTest {
     worker.excluded = worker.samples(0, 2);
     worker.erased = worker.samples(2, 5);
     Path expected = directory.resolve("expected.params");
-    try (LoadedModel model = LoadedModel.create(worker.recipe.init(), 1)) {
+    try (LoadedModel model = worker.recipe.init().create(1)) {
       new Trainer(worker.recipe.training())
           .train(model, worker.dataset, IntStream.range(9, 80).toArray(), Progress.NONE);
       model.write(expected);

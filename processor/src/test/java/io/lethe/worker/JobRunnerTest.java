@@ -2,6 +2,7 @@ package io.lethe.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.ndarray.types.DataType;
 import io.lethe.artifact.Artifact;
 import io.lethe.artifact.ArtifactStores;
 import io.lethe.dataset.Datasets;
@@ -20,6 +21,7 @@ import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
+import io.lethe.model.TorchScriptFiles;
 import io.lethe.state.ForgetSet;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.Progress;
@@ -201,5 +203,46 @@ class JobRunnerTest {
     assertThat(result.outcome().getArtifactSha256()).contains(anchor.sha256());
     assertThat(result.outcome().getMethod()).contains("none");
     assertThat(result.update().orElseThrow().sums().samples()).isZero();
+  }
+
+  @Test
+  void aTorchScriptModelIsAnchoredAndUnlearned() {
+    // Given
+    String data = "npz:" + TorchScriptFiles.file("data.npz");
+    Artifact script =
+        ArtifactStores.open(ArtifactStores.location(artifacts()))
+            .put(TorchScriptFiles.file("scripted.pt"));
+    UnlearningJob job =
+        job(List.of("1", "4"))
+            .setKind(JobKind.ANCHOR)
+            .setFormat(ModelFormat.TORCHSCRIPT)
+            .setAnchorUri(script.uri().toString())
+            .setAnchorSha256(script.sha256())
+            .setDatasetUri(data)
+            .setHoldoutUri(data)
+            .setGateOverridden(true)
+            .build();
+
+    // When
+    FisherDiagonal all = runner.run(job, Progress.NONE).update().orElseThrow().sums();
+    sums = new FisherSums(all, all.zero());
+    JobResult result =
+        runner.run(UnlearningJob.newBuilder(job).setKind(JobKind.UNLEARN).build(), Progress.NONE);
+
+    // Then
+    assertThat(all.samples()).isEqualTo(12);
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.update().orElseThrow().sums().samples()).isEqualTo(2);
+    Path released = Path.of(URI.create(result.outcome().getArtifactUri().orElseThrow()));
+    try (LoadedModel before = TorchScriptFiles.load("scripted.pt");
+        LoadedModel after = LoadedModel.load(released, ModelFormat.TORCHSCRIPT)) {
+      assertThat(after.weights())
+          .extracting(LoadedModel.Weight::name)
+          .containsExactlyElementsOf(
+              before.weights().stream().map(LoadedModel.Weight::name).toList());
+      assertThat(after.weights())
+          .anyMatch(
+              weight -> weight.array().eq(0).sum().toType(DataType.INT64, true).getLong() > 0);
+    }
   }
 }

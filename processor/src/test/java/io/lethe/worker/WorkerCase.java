@@ -39,7 +39,7 @@ final class WorkerCase {
 
   final SampleDataset dataset = Datasets.open(DATASET);
   final Recipe recipe =
-      new Recipe(
+      Recipe.of(
           BlockRecipe.mlp(dataset.sampleShape(), 3, 8),
           new TrainingRecipe(2, 16, 0.01, TrainingRecipe.Schedule.CONSTANT, 0, 1));
   final ArtifactStore artifacts;
@@ -92,7 +92,7 @@ final class WorkerCase {
   /** A stored model with random weights. */
   Artifact model(long seed) {
     Path file = directory.resolve("model-" + seed + ".params");
-    try (LoadedModel model = LoadedModel.create(recipe.init(), seed)) {
+    try (LoadedModel model = recipe.init().create(seed)) {
       model.write(file);
     }
     return artifacts.put(file);

@@ -6,7 +6,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaParseException;
 
@@ -116,16 +118,35 @@ final class RestSchemaRegistryClient implements SchemaRegistryClient {
     return answer.path(field).intValue();
   }
 
-  private static Schema schema(JsonNode answer, String path) {
+  private Schema schema(JsonNode answer, String path) {
     String type = answer.path("schemaType").asText("AVRO");
     if (!type.equals("AVRO")) {
       throw new SchemaRegistryException(
           "Schema registry: " + path + " is a schema of type " + type + ", not AVRO", 200, 0, null);
     }
     try {
-      return new Schema.Parser().parse(answer.path("schema").asText());
+      Schema.Parser parser = new Schema.Parser();
+      addReferenced(answer, parser, new HashSet<>());
+      return parser.parse(answer.path("schema").asText());
     } catch (SchemaParseException e) {
       throw unusable(path, "schema");
+    }
+  }
+
+  /** Adds what the schema refers to, which may be softly deleted, each after what it refers to. */
+  private void addReferenced(JsonNode schema, Schema.Parser parser, Set<String> added) {
+    for (JsonNode reference : schema.path("references")) {
+      if (added.add(reference.path("name").asText())) {
+        String path =
+            "/subjects/"
+                + encode(reference.path("subject").asText())
+                + "/versions/"
+                + reference.path("version").asInt()
+                + "?deleted=true";
+        JsonNode referenced = transport.send("GET", path, null);
+        addReferenced(referenced, parser, added);
+        parser.parse(referenced.path("schema").asText());
+      }
     }
   }
 

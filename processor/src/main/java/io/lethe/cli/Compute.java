@@ -1,11 +1,11 @@
 package io.lethe.cli;
 
-import ai.djl.engine.Engine;
 import ai.djl.pytorch.jni.JniUtils;
+import io.lethe.model.Devices;
 import picocli.CommandLine.Option;
 
-/** How many threads compute. */
-final class Threads {
+/** Where models compute, and with how many threads. */
+final class Compute {
   private static final int MOST = 1024;
 
   @Option(
@@ -14,12 +14,22 @@ final class Threads {
       description = "Threads that compute (default: PyTorch's choice, one per core).")
   private Integer threads;
 
-  /** Sets the number for this thread's computations; returns what it is. */
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "auto (a GPU where PyTorch sees one), cpu, or gpu:N (default: auto).",
+      defaultValue = "auto")
+  private String device;
+
+  /**
+   * Chooses the device for the process and the number of threads for this thread's computations;
+   * returns the number.
+   */
   int apply() {
     if (threads != null && (threads < 1 || threads > MOST)) {
       throw new UnusableException("--threads: 1 to " + MOST + ", not " + threads);
     }
-    Engine.getInstance(); // loads the native library
+    Devices.select(device);
     if (threads != null) {
       JniUtils.setNumThreads(threads);
     }
