@@ -56,8 +56,7 @@ class ExactCompletionIT {
                     Map.of(
                         "lethe.stream.commit-interval", "25ms",
                         "lethe.batching.tick", "200ms")));
-        EventProducer producer =
-            new EventProducer(stack.context().getBean(KafkaSettings.class))) {
+        EventProducer producer = new EventProducer(stack.context().getBean(KafkaSettings.class))) {
       kafka = stack.context().getBean(KafkaSettings.class);
       topics = stack.context().getBean(Topics.class);
       StreamApp app = stack.context().getBean(StreamApp.class);

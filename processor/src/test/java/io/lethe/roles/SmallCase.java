@@ -96,8 +96,7 @@ public final class SmallCase {
   }
 
   /** Registers a model with a training recipe. */
-  public void register(
-      String modelId, Artifact artifact, UnlearningPolicy policy, String recipe) {
+  public void register(String modelId, Artifact artifact, UnlearningPolicy policy, String recipe) {
     producer
         .send(
             topics.models(),

@@ -163,7 +163,10 @@ class AnchorRulesTest {
 
     // When
     lethe.register(
-        withRecipe(policy(1, YEAR)).setHeldoutUri("file:/p.npz").setHeldoutSha256("f".repeat(64)).build());
+        withRecipe(policy(1, YEAR))
+            .setHeldoutUri("file:/p.npz")
+            .setHeldoutSha256("f".repeat(64))
+            .build());
 
     // Then
     UnlearningJob job = lethe.onlyJob();
@@ -222,7 +225,10 @@ class AnchorRulesTest {
     for (int batch = 0; batch < 4; batch++) {
       int first = batch * 100;
       lethe.requestSamples(
-          "d", IntStream.range(first, first + 100).mapToObj(i -> "%03d%s".formatted(i, padding)).toList());
+          "d",
+          IntStream.range(first, first + 100)
+              .mapToObj(i -> "%03d%s".formatted(i, padding))
+              .toList());
       UnlearningJob job = lethe.onlyJob();
       lethe.unlearned(job);
       erased += job.getSampleIds().size();
@@ -252,7 +258,10 @@ class AnchorRulesTest {
     for (int request = 0; request < 3; request++) {
       int first = request * 100;
       lethe.requestSamples(
-          "d", IntStream.range(first, first + 100).mapToObj(i -> "%03d%s".formatted(i, padding)).toList());
+          "d",
+          IntStream.range(first, first + 100)
+              .mapToObj(i -> "%03d%s".formatted(i, padding))
+              .toList());
     }
 
     // When

@@ -193,8 +193,7 @@ class RetrainingRulesTest {
     // When
     lethe.register(
         lethe
-            .registration(
-                "m", "d", of(CompletionStage.UNLEARNED).setMaxRequests(9).build(), SHA)
+            .registration("m", "d", of(CompletionStage.UNLEARNED).setMaxRequests(9).build(), SHA)
             .setRecipe("{}")
             .build());
 

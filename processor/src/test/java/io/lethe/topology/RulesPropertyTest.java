@@ -154,8 +154,7 @@ class RulesPropertyTest {
                   EXACT.contains(model) ? CompletionStage.EXACT : CompletionStage.UNLEARNED)
               .build();
       String artifact = registered.getOrDefault(model, TopologyFixture.SHA);
-      lethe.register(
-          lethe.registration(model, "d", policy, artifact).setRecipe("{}").build());
+      lethe.register(lethe.registration(model, "d", policy, artifact).setRecipe("{}").build());
     }
 
     void take(Step step) {

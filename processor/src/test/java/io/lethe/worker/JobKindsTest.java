@@ -290,8 +290,7 @@ class JobKindsTest {
   void withoutTargetsTheOutcomeSaysWhatWasLeftOut() {
     // When
     JobResult result =
-        worker.runner.run(
-            worker.job(JobKind.UNLEARN, worker.samples(0, 4)).build(), Progress.NONE);
+        worker.runner.run(worker.job(JobKind.UNLEARN, worker.samples(0, 4)).build(), Progress.NONE);
 
     // Then
     assertThat(result.outcome().getMethod()).contains("deepclean");

@@ -6,9 +6,9 @@ import static org.awaitility.Awaitility.await;
 
 import io.lethe.artifact.Artifact;
 import io.lethe.events.JobKind;
+import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
-import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.model.LoadedModel;
@@ -56,8 +56,7 @@ class WorkerCrashIT {
                         "lethe.worker.enabled", "false",
                         "lethe.stream.commit-interval", "25ms",
                         "lethe.batching.tick", "200ms")));
-        EventProducer producer =
-            new EventProducer(stack.context().getBean(KafkaSettings.class))) {
+        EventProducer producer = new EventProducer(stack.context().getBean(KafkaSettings.class))) {
       KafkaSettings kafka = stack.context().getBean(KafkaSettings.class);
       Topics topics = stack.context().getBean(Topics.class);
       StreamApp app = stack.context().getBean(StreamApp.class);
@@ -81,9 +80,7 @@ class WorkerCrashIT {
           new FisherDiagonal(update.sums().tensors().subList(0, 1), update.sums().samples());
       reporter.result(job, new JobResult(result.outcome()));
       reporter.chunks(job, new JobResult.Update(update.kind(), half));
-      await()
-          .atMost(PATIENCE)
-          .until(() -> app.model("m").orElseThrow().getOutcome().isPresent());
+      await().atMost(PATIENCE).until(() -> app.model("m").orElseThrow().getOutcome().isPresent());
       assertThat(app.sums("m", model.sha256()).erased().samples()).isZero();
 
       // When: another takes the job from the group
