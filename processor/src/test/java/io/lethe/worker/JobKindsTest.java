@@ -147,7 +147,7 @@ class JobKindsTest {
   }
 
   @Test
-  void aRetrainedModelIsTheOneThatWasNeverTrainedOnTheErased() {
+  void aRetrainedModelIsTheOneThatWasNeverTrainedOnTheErased() throws IOException {
     // Given
     worker.excluded = worker.samples(0, 2);
     worker.erased = worker.samples(2, 5);
