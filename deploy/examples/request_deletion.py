@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Asks Lethe to forget a data subject.
 
-    pip install confluent-kafka fastavro
+    pip install confluent-kafka avro     (Debian: python3-confluent-kafka python3-avro)
     request_deletion.py --pseudonym-key KEY alice@example.org
 
 The identity stays here: the topic gets its pseudonym, made with the same key as the lineage's
@@ -20,7 +20,8 @@ import urllib.error
 import urllib.request
 import uuid
 
-import fastavro
+import avro.io
+import avro.schema
 
 RELEASED = os.path.join(
     os.path.dirname(os.path.abspath(__file__)),
@@ -45,7 +46,7 @@ def schema(registry, subject):
     try:
         with urllib.request.urlopen(f"{url}/latest", timeout=30) as answer:
             latest = json.load(answer)
-            return latest["id"], json.loads(latest["schema"])
+            return latest["id"], avro.schema.parse(latest["schema"])
     except urllib.error.HTTPError as e:
         if e.code != 404:
             raise
@@ -54,14 +55,19 @@ def schema(registry, subject):
     body = json.dumps({"schema": text}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": MEDIA_TYPE})
     with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)["id"], json.loads(text)
+        return json.load(answer)["id"], avro.schema.parse(text)
 
 
-def encode(schema_id, avro, record):
+def filled(record_schema, values):
+    """A record with the schema's defaults for what is not given: the schema may know more fields."""
+    return {f.name: values[f.name] if f.name in values else f.default for f in record_schema.fields}
+
+
+def encode(schema_id, record_schema, record):
     """The Confluent wire format: a zero byte, the schema's id, Avro binary."""
     out = io.BytesIO()
     out.write(b"\0" + schema_id.to_bytes(4, "big"))
-    fastavro.schemaless_writer(out, fastavro.parse_schema(avro), record)
+    avro.io.DatumWriter(record_schema).write(record, avro.io.BinaryEncoder(out))
     return out.getvalue()
 
 
@@ -95,17 +101,22 @@ def main():
     topic = options.prefix + "deletion-requests"
     subject_id = pseudonym(options.pseudonym_key, options.identity)
     received_at = datetime.datetime.now(datetime.timezone.utc)
-    schema_id, avro = schema(options.schema_registry, topic + "-value")
+    schema_id, request = schema(options.schema_registry, topic + "-value")
     value = encode(
         schema_id,
-        avro,
-        {
-            "requestId": options.request_id,
-            "selector": {"kind": "SUBJECT", "subjectId": subject_id},
-            "models": options.model,
-            "regulation": options.regulation,
-            "receivedAt": received_at,
-        },
+        request,
+        filled(
+            request,
+            {
+                "requestId": str(options.request_id),
+                "selector": filled(
+                    request.fields_dict["selector"].type, {"kind": "SUBJECT", "subjectId": subject_id}
+                ),
+                "models": options.model,
+                "regulation": options.regulation,
+                "receivedAt": received_at,
+            },
+        ),
     )
     failures = []
     producer = Producer(

@@ -2,7 +2,7 @@
 """A serving system's side of Lethe: follows model-versions, checks each version's attestation and
 digest, and swaps the model file in one step.
 
-    pip install confluent-kafka fastavro cryptography
+    pip install confluent-kafka avro cryptography     (Debian: python3-confluent-kafka python3-avro python3-cryptography)
     serve_model_versions.py --key SIGNER.pub.pem --models DIRECTORY
 """
 import argparse
@@ -17,7 +17,8 @@ import time
 import urllib.parse
 import urllib.request
 
-import fastavro
+import avro.io
+import avro.schema
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -43,8 +44,9 @@ class Registry:
         schema_id = int.from_bytes(data[1:5], "big")
         if schema_id not in self.schemas:
             with urllib.request.urlopen(f"{self.url}/schemas/ids/{schema_id}", timeout=30) as answer:
-                self.schemas[schema_id] = fastavro.parse_schema(json.loads(json.load(answer)["schema"]))
-        return fastavro.schemaless_reader(io.BytesIO(data[5:]), self.schemas[schema_id], None)
+                self.schemas[schema_id] = avro.schema.parse(json.load(answer)["schema"])
+        reader = avro.io.DatumReader(self.schemas[schema_id])
+        return reader.read(avro.io.BinaryDecoder(io.BytesIO(data[5:])))
 
 
 def signed(attestation, key):

@@ -1,14 +1,11 @@
 package io.lethe.api;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.lethe.events.ModelRegistered;
-import io.lethe.events.ReleaseMode;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.fisher.Safetensors;
 import io.lethe.heldout.ForgetSetUnavailableException;
-import io.lethe.json.JsonRecords;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.ForgetSet;
 import io.lethe.state.ModelState;
@@ -73,19 +70,17 @@ public class V1Controller {
   @ApiResponse(
       responseCode = "200",
       description = "Status, due date and what each model did so far.",
-      content = @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(type = "object")))
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_JSON,
+              schema = @Schema(ref = "#/components/schemas/Request")))
   public HttpResponse<?> request(@PathVariable String requestId) {
     return atOwner(
         app.placeOfRequest(requestId),
         "/v1/requests/" + encoded(requestId),
         () ->
             app.request(requestId)
-                .<HttpResponse<?>>map(
-                    state -> {
-                      ObjectNode json = JsonRecords.toJson(state);
-                      json.put("requestId", requestId);
-                      return json(json);
-                    })
+                .<HttpResponse<?>>map(state -> json(Views.request(requestId, state)))
                 .orElseGet(() -> notFound("no such request is known")));
   }
 
@@ -94,14 +89,17 @@ public class V1Controller {
   @ApiResponse(
       responseCode = "200",
       description = "The registration, with phase, version, anchor and the pending batch.",
-      content = @Content(mediaType = MediaType.APPLICATION_JSON, schema = @Schema(type = "object")))
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_JSON,
+              schema = @Schema(ref = "#/components/schemas/Model")))
   public HttpResponse<?> model(@PathVariable String modelId) {
     return atOwner(
         app.placeOfModel(modelId),
         "/v1/models/" + encoded(modelId),
         () ->
             app.model(modelId)
-                .<HttpResponse<?>>map(state -> json(describe(state)))
+                .<HttpResponse<?>>map(state -> json(Views.model(state)))
                 .orElseGet(() -> notFound("no such model is registered")));
   }
 
@@ -223,26 +221,6 @@ public class V1Controller {
         ? HttpResponse.temporaryRedirect(URI.create(owner.get() + path))
         : Problem.response(HttpStatus.SERVICE_UNAVAILABLE, "no instance holds it at the moment")
             .header("Retry-After", "1");
-  }
-
-  private static ObjectNode describe(ModelState state) {
-    ModelRegistered registration = state.getRegistration();
-    ObjectNode json = JsonRecords.toJson(registration);
-    json.put("phase", state.getPhase().name());
-    json.put("version", state.getVersion());
-    json.put("anchorId", state.getAnchorId());
-    json.put("trainingSamples", state.getTrainingSamples());
-    json.put("erasedSamples", state.getErasedSamples());
-    json.put(
-        "quarantinedSamples",
-        registration.getPolicy().getMode() == ReleaseMode.ANCHORED ? state.getErasedSamples() : 0);
-    json.put("excludedSamples", state.getExcludedSamples());
-    json.put("awaitingExact", state.getAwaitingExact());
-    json.put("heldoutTargets", state.getTargetsOf());
-    json.put("pendingRequests", state.getPendingRequests());
-    json.put("pendingSamples", state.getPendingSamples());
-    state.getJobId().ifPresent(id -> json.put("jobId", id.toString()));
-    return json;
   }
 
   private static HttpResponse<?> json(ObjectNode body) {

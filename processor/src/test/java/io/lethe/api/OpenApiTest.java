@@ -2,24 +2,24 @@ package io.lethe.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.swagger.v3.parser.OpenAPIV3Parser;
+import io.swagger.v3.parser.core.models.SwaggerParseResult;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class OpenApiTest {
   private static final Path DOCUMENT = Path.of("../docs/openapi.yaml");
 
-  /** The annotation processor writes the document beside the classes that it was made from. */
   @Test
-  void theCheckedInDocumentIsThatOfTheControllers() throws IOException {
+  void theCheckedInDocumentIsThatOfTheControllersAndSchemas() throws IOException {
     // When
-    String generated;
-    try (InputStream in = V1Controller.class.getResourceAsStream("/META-INF/swagger/openapi.yml")) {
-      generated = new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    }
+    String generated = OpenApi.yaml();
 
     // Then
     if (Boolean.getBoolean("lethe.update-snapshots")) {
@@ -28,5 +28,57 @@ class OpenApiTest {
     assertThat(generated)
         .as("a controller changed: -Dlethe.update-snapshots=true writes %s anew", DOCUMENT)
         .isEqualTo(Files.readString(DOCUMENT));
+  }
+
+  @Test
+  void anOpenApiParserFindsNoFault() throws IOException {
+    SwaggerParseResult result = new OpenAPIV3Parser().readContents(OpenApi.yaml());
+
+    assertThat(result.getMessages()).isEmpty();
+    assertThat(result.getOpenAPI().getPaths()).containsKey("/v1/requests/{requestId}");
+    assertThat(result.getOpenAPI().getComponents().getSchemas())
+        .containsKeys("Request", "Model", "Problem");
+  }
+
+  @Test
+  void whatIsAnsweredIsWhatIsDocumented() throws IOException {
+    // Given
+    ObjectNode document = OpenApi.document();
+    List<String> problems = new ArrayList<>();
+
+    // When
+    check(Views.request("id", OpenApi.requestState()), "Request", document, problems);
+    check(Views.model(OpenApi.modelState()), "Model", document, problems);
+
+    // Then
+    assertThat(problems).isEmpty();
+  }
+
+  @Test
+  void everyAnswerHasABodyWithATypeAndEveryErrorIsAProblem() throws IOException {
+    for (JsonNode path : OpenApi.document().path("paths")) {
+      path.path("get")
+          .path("responses")
+          .properties()
+          .forEach(
+              response -> {
+                int status = Integer.parseInt(response.getKey());
+                JsonNode content = response.getValue().path("content");
+                if (status >= 400) {
+                  assertThat(content.path("application/problem+json").at("/schema/$ref").asText())
+                      .isEqualTo("#/components/schemas/Problem");
+                } else if (status < 300) {
+                  JsonNode schema = content.elements().next().path("schema");
+                  assertThat(schema.has("$ref") || schema.has("format"))
+                      .as(path.path("get").path("operationId") + " " + schema)
+                      .isTrue();
+                }
+              });
+    }
+  }
+
+  private static void check(
+      JsonNode value, String schema, ObjectNode document, List<String> problems) {
+    OpenApi.check(value, document.at("/components/schemas/" + schema), document, problems, schema);
   }
 }

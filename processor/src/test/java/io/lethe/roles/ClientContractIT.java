@@ -2,12 +2,16 @@ package io.lethe.roles;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.lethe.artifact.Sha256;
+import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
+import io.lethe.events.LineageKey;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
+import io.lethe.privacy.PseudonymKey;
 import io.lethe.state.Phase;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
@@ -39,6 +43,8 @@ import org.junit.jupiter.api.io.TempDir;
 class ClientContractIT {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final Path EXAMPLE = Path.of("../deploy/examples/ServeModelVersions.java");
+  private static final String PYTHON = System.getProperty("lethe.python", "python3");
+  private static final Path PYTHON_EXAMPLES = Path.of("../deploy/examples");
   private static final TraceContext TRACE =
       new TraceContext(
           "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1", List.of());
@@ -146,6 +152,86 @@ class ClientContractIT {
     } finally {
       example.destroy();
     }
+  }
+
+  /** With the clients that {@code lethe.python} (default: python3) has: librdkafka, Apache Avro. */
+  @Test
+  void thePythonExamplesAskForAnErasureAndServeItsVersion() throws Exception {
+    // Given
+    Path requestLog = directory.resolve("request.log");
+    assumeTrue(
+        run(requestLog, "-c", "import confluent_kafka, avro, cryptography").waitFor() == 0,
+        () -> PYTHON + " lacks confluent-kafka, avro or cryptography");
+    Path models = directory.resolve("models-of-python");
+    Path log = directory.resolve("python.log");
+    Path pseudonymKey = directory.resolve("data/keys/example-pseudonym.key");
+    String subject = PseudonymKey.loadOrCreate(pseudonymKey).pseudonym("dora@example.org");
+    producer
+        .send(
+            topics.datasetLineage(),
+            new LineageKey(subject, SmallCase.DATASET_ID),
+            new DatasetLineage(
+                subject,
+                SmallCase.DATASET_ID,
+                small.samplesOf(small.subjects().get(4)),
+                Clock.systemUTC().instant()))
+        .join();
+    small.register("python", small.train(directory, 3), SmallCase.policy(1, 1));
+    Process server =
+        run(
+            log,
+            PYTHON_EXAMPLES.resolve("serve_model_versions.py").toString(),
+            "--bootstrap-server",
+            stack.bootstrapServers(),
+            "--schema-registry",
+            stack.registryUrl(),
+            "--key",
+            directory.resolve("data/keys/signing.pub.pem").toString(),
+            "--models",
+            models.toString());
+    try {
+      // When
+      Process request =
+          run(
+              requestLog,
+              PYTHON_EXAMPLES.resolve("request_deletion.py").toString(),
+              "--bootstrap-server",
+              stack.bootstrapServers(),
+              "--schema-registry",
+              stack.registryUrl(),
+              "--pseudonym-key",
+              pseudonymKey.toString(),
+              "--model",
+              "python",
+              "dora@example.org");
+
+      // Then
+      assertThat(request.waitFor()).as(text(requestLog)).isZero();
+      String requestId = text(requestLog).strip();
+      await().atMost(PATIENCE).until(() -> text(log).contains("serving python@1 from"));
+      ModelVersion version = value(of("python", topics.modelVersions()).get(0));
+      assertThat(Sha256.of(Files.readAllBytes(models.resolve("python.params"))))
+          .isEqualTo(version.getArtifactSha256());
+      await().atMost(PATIENCE).until(() -> !of(requestId, topics.erasureReceipts()).isEmpty());
+
+      // When
+      publish(ModelVersion.newBuilder(version).setVersion(8).setAttestation("{}").build());
+
+      // Then
+      await().atMost(PATIENCE).until(() -> text(log).contains("refused python: "));
+      assertThat(server.isAlive()).isTrue();
+    } finally {
+      server.destroy();
+    }
+  }
+
+  private static Process run(Path log, String... arguments) throws IOException {
+    List<String> command = new ArrayList<>(List.of(PYTHON));
+    command.addAll(List.of(arguments));
+    return new ProcessBuilder(command)
+        .redirectErrorStream(true)
+        .redirectOutput(log.toFile())
+        .start();
   }
 
   /** By Java's source launcher, as the README tells people to, on the classpath of this test. */

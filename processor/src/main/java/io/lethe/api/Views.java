@@ -1,0 +1,53 @@
+package io.lethe.api;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.events.ModelRegistered;
+import io.lethe.json.JsonRecords;
+import io.lethe.state.ModelState;
+import io.lethe.state.RequestState;
+import java.util.List;
+
+/**
+ * What the API shows of requests and models: records of the stores, field by field, without what
+ * only the program itself has a use for. {@code docs/openapi.yaml} takes its schemas from the same
+ * lists and records, so that a field that is added there is documented here.
+ */
+final class Views {
+  /** What a request's state has besides what is shown. */
+  static final List<String> HIDDEN_OF_REQUEST =
+      List.of("accepted", "intakePartition", "deadlineAt", "trace");
+
+  /** What is shown of a model's state, besides its registration. */
+  static final List<String> SHOWN_OF_MODEL =
+      List.of(
+          "phase",
+          "version",
+          "anchorId",
+          "trainingSamples",
+          "erasedSamples",
+          "excludedSamples",
+          "awaitingExact",
+          "exactDueAt",
+          "erosion",
+          "targetsOf",
+          "pendingRequests",
+          "pendingSamples",
+          "jobId");
+
+  private Views() {}
+
+  static ObjectNode request(String requestId, RequestState state) {
+    ObjectNode json = JsonRecords.toJson(state);
+    json.remove(HIDDEN_OF_REQUEST);
+    json.put("requestId", requestId);
+    return json;
+  }
+
+  static ObjectNode model(ModelState state) {
+    ModelRegistered registration = state.getRegistration();
+    ObjectNode json = JsonRecords.toJson(registration);
+    ObjectNode all = JsonRecords.toJson(state);
+    SHOWN_OF_MODEL.stream().filter(all::has).forEach(name -> json.set(name, all.get(name)));
+    return json;
+  }
+}
