@@ -69,9 +69,7 @@ final class TargetsRun {
     int folds = job.getPolicy().getFolds();
     CrossFit crossFit =
         new CrossFit(
-            () -> recipe.init().create(recipe.training().seed()),
-            recipe.training(),
-            folds);
+            () -> recipe.init().create(recipe.training().seed()), recipe.training(), folds);
     List<int[]> split =
         crossFit.split(
             IntStream.range(0, dataset.size()).toArray(),
