@@ -8,6 +8,8 @@ import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.jni.JniUtils;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.fisher.CodecFigures;
+import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
@@ -18,6 +20,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 
@@ -32,6 +35,14 @@ public final class FisherBench {
   private static final int CLASSES = 10;
   private static final int MOST_SAMPLES = 1 << 20;
   private static final int PROBE_SAMPLES = 512;
+
+  /** Samples of the diagonal that the codecs are measured on. */
+  private static final int CODEC_SAMPLES = 32;
+
+  /** After so many minibatches resident memory counts as settled. */
+  private static final int SETTLED = 50;
+
+  private static final int SMALL_MINIBATCH = 2;
   private static final long SEED = 1;
 
   private final Settings settings;
@@ -42,8 +53,11 @@ public final class FisherBench {
    * @param secondsPerTurn about how long a turn takes
    * @param turns turns of each computation, after one that warms up
    * @param threads what the figures were taken with; set by the caller
+   * @param minibatches so many small minibatches of one computation more, to see whether resident
+   *     memory grows; 0 for none, else above {@value #SETTLED}
    */
-  public record Settings(List<String> models, double secondsPerTurn, int turns, int threads) {
+  public record Settings(
+      List<String> models, double secondsPerTurn, int turns, int threads, int minibatches) {
     public Settings {
       models = List.copyOf(models);
       for (String model : models) {
@@ -51,6 +65,9 @@ public final class FisherBench {
       }
       if (!(secondsPerTurn > 0) || turns < 1) {
         throw new IllegalArgumentException("a bench takes at least one turn of positive length");
+      }
+      if (minibatches != 0 && minibatches <= SETTLED) {
+        throw new IllegalArgumentException("minibatches: 0, or more than " + SETTLED);
       }
     }
   }
@@ -150,6 +167,13 @@ public final class FisherBench {
       json.put("peakRssMiB", peak);
       json.put("parameters", parameters(model));
       json.put("minibatch", minibatch);
+      FisherDiagonal diagonal =
+          new FisherComputer(model)
+              .sum(images, IntStream.range(0, CODEC_SAMPLES).toArray(), (stage, done, total) -> {});
+      json.set("codecs", CodecFigures.of(diagonal));
+      if (settings.minibatches() > 0) {
+        json.set("memory", memory(model, images));
+      }
       terminal.line(
           String.format(
               Locale.ROOT,
@@ -169,15 +193,39 @@ public final class FisherBench {
     void run(int[] samples);
   }
 
+  /** Resident memory of the process while one computation goes through its minibatches. */
+  private ObjectNode memory(LoadedModel model, RandomImages images) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    FisherComputer.ofMinibatch(model, SMALL_MINIBATCH)
+        .sum(
+            images,
+            IntStream.range(0, settings.minibatches() * SMALL_MINIBATCH).toArray(),
+            (stage, done, total) -> {
+              long minibatch = done / SMALL_MINIBATCH;
+              if (minibatch == SETTLED || done == total) {
+                ProcessMemory.residentMiB()
+                    .ifPresent(mib -> json.put("residentMiBAtMinibatch" + minibatch, mib));
+              }
+            });
+    return json;
+  }
+
   /** The size that the engine chooses. */
   private static int minibatch(LoadedModel model, RandomImages images) {
     AtomicInteger first = new AtomicInteger();
-    new FisherComputer(model)
-        .sum(
-            images,
-            IntStream.range(0, PROBE_SAMPLES).toArray(),
-            (stage, done, total) -> first.compareAndSet(0, (int) done));
-    return first.get();
+    try {
+      new FisherComputer(model)
+          .sum(
+              images,
+              IntStream.range(0, PROBE_SAMPLES).toArray(),
+              (stage, done, total) -> {
+                first.set((int) done);
+                throw new CancellationException(); // what a listener throws ends the job
+              });
+    } catch (CancellationException e) {
+      return first.get();
+    }
+    throw new IllegalStateException("no minibatch was reported");
   }
 
   /** Runs until it is warm; returns how many samples, in whole minibatches, fill a turn. */

@@ -42,7 +42,7 @@ final class Load {
     return "model-" + model;
   }
 
-  private static String datasetId(int model) {
+  static String datasetId(int model) {
     return "dataset-" + model;
   }
 

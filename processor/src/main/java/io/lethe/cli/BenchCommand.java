@@ -2,6 +2,7 @@ package io.lethe.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.bench.FisherBench;
+import io.lethe.bench.PendingBench;
 import io.lethe.bench.RestoreBench;
 import io.lethe.bench.StreamBench;
 import io.lethe.terminal.Terminal;
@@ -21,6 +22,8 @@ import picocli.CommandLine.Option;
     description = "Measures the program on this machine.",
     mixinStandardHelpOptions = true)
 final class BenchCommand {
+  private static final int PENDING_STEPS = 10;
+
   @Command(
       name = "fisher",
       description = "Samples per second of the Fisher diagonal, beside a plain training step.",
@@ -45,12 +48,20 @@ final class BenchCommand {
               description = "Turns, of which the median is taken (default: ${DEFAULT-VALUE}).",
               defaultValue = "5")
           int turns,
+      @Option(
+              names = "--minibatches",
+              paramLabel = "N",
+              description =
+                  "Also go through so many small minibatches and tell resident memory after the"
+                      + " 50th and the last (default: ${DEFAULT-VALUE}, none).",
+              defaultValue = "0")
+          int minibatches,
       @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
     FisherBench.Settings settings =
-        new FisherBench.Settings(models, seconds, turns, compute.apply());
+        new FisherBench.Settings(models, seconds, turns, compute.apply(), minibatches);
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }
@@ -102,6 +113,13 @@ final class BenchCommand {
               defaultValue = "100")
           int events,
       @Option(
+              names = "--pending",
+              paramLabel = "N",
+              description =
+                  "In place of all that: rate and memory while N tasks come to wait, over the"
+                      + " models of --models, in ten steps.")
+          Integer pending,
+      @Option(
               names = "--unsigned",
               description = "Leave out the signatures of receipts, to see what they cost.")
           boolean unsigned,
@@ -114,6 +132,12 @@ final class BenchCommand {
       @Mixin JsonOption json)
       throws IOException {
     json.check();
+    if (pending != null) {
+      PendingBench.Settings settings =
+          new PendingBench.Settings(pending, models, PENDING_STEPS, threads, folder.path());
+      json.write(new PendingBench(settings, Terminal.standard()).run());
+      return Main.DONE;
+    }
     StreamBench.Settings settings =
         new StreamBench.Settings(
             requests,

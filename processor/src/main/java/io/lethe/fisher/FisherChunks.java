@@ -1,20 +1,19 @@
 package io.lethe.fisher;
 
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.FisherTensor;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.zip.CRC32C;
 
 /**
  * Splits a diagonal into pieces that fit a Kafka record, and joins them again.
  *
- * <p>A chunk is little-endian float32, row-major. Every chunk of a tensor but its last holds {@link
- * #MAX_BYTES}; a tensor of no values has no chunk.
+ * <p>A chunk holds values in row-major order, encoded as {@link FisherCodec} says. Every chunk of a
+ * tensor but its last holds as many as fit {@link #MAX_BYTES} of float32; a tensor of no values has
+ * no chunk.
  */
 public final class FisherChunks {
   /** Size of a chunk, in bytes: half of Kafka's default limit for a request. */
@@ -29,16 +28,21 @@ public final class FisherChunks {
    *
    * @param tensor the tensor's name
    * @param index position of the chunk in its tensor, from 0
-   * @param data at most {@link #MAX_BYTES} of little-endian float32
+   * @param encoding how the data holds its values
+   * @param data at most {@link #MAX_BYTES}
    */
   @SuppressWarnings("ArrayRecordComponent") // handed to a serializer once
-  public record Chunk(String tensor, int index, byte[] data) {}
+  public record Chunk(String tensor, int index, FisherEncoding encoding, byte[] data) {}
 
-  /** Where {@link #join} gets a chunk's bytes from: a store, a map. */
+  /** A chunk's values, encoded. */
+  @SuppressWarnings("ArrayRecordComponent") // handed on once
+  public record Encoded(FisherEncoding encoding, byte[] data) {}
+
+  /** Where {@link #join} gets a chunk from: a store, a map. */
   @FunctionalInterface
   public interface Source {
-    /** The chunk's bytes, or null where it is missing. */
-    byte[] get(String tensor, int index);
+    /** The chunk, or null where it is missing. */
+    Encoded get(String tensor, int index);
   }
 
   /** Names and shapes, as a commit marker carries them. */
@@ -62,20 +66,25 @@ public final class FisherChunks {
     return chunksOf(valuesOf(tensor));
   }
 
-  /** Length of one chunk of a tensor, in bytes. */
-  public static int bytes(FisherTensor tensor, int index) {
-    return Math.min(MAX_VALUES, valuesOf(tensor) - index * MAX_VALUES) * Float.BYTES;
+  /** Number of values in one chunk of a tensor. */
+  public static int values(FisherTensor tensor, int index) {
+    return Math.min(MAX_VALUES, valuesOf(tensor) - index * MAX_VALUES);
+  }
+
+  /** As {@link #split(FisherDiagonal, FisherEncoding, Consumer)}, exactly. */
+  public static void split(FisherDiagonal diagonal, Consumer<Chunk> consumer) {
+    split(diagonal, FisherEncoding.FLOAT32, consumer);
   }
 
   /** Gives the chunks in order, one at a time, so that a large diagonal is never copied whole. */
-  public static void split(FisherDiagonal diagonal, Consumer<Chunk> consumer) {
+  public static void split(
+      FisherDiagonal diagonal, FisherEncoding encoding, Consumer<Chunk> consumer) {
     for (FisherDiagonal.Tensor tensor : diagonal.tensors()) {
       float[] values = tensor.values();
       for (int index = 0, from = 0; from < values.length; index++, from += MAX_VALUES) {
         int length = Math.min(MAX_VALUES, values.length - from);
-        byte[] data = new byte[length * Float.BYTES];
-        floats(data).asFloatBuffer().put(values, from, length);
-        consumer.accept(new Chunk(tensor.name(), index, data));
+        byte[] data = FisherCodec.encode(encoding, values, from, length);
+        consumer.accept(new Chunk(tensor.name(), index, encoding, data));
       }
     }
   }
@@ -105,27 +114,39 @@ public final class FisherChunks {
       for (int index = 0; index < chunksOf(size); index++) {
         int from = index * MAX_VALUES;
         int length = Math.min(MAX_VALUES, size - from);
-        byte[] data = source.get(tensor.getName(), index);
-        if (data == null) {
+        Encoded chunk = source.get(tensor.getName(), index);
+        if (chunk == null) {
           throw new IllegalArgumentException(
               "chunk %d of %d of tensor %s is missing"
                   .formatted(index, chunksOf(size), tensor.getName()));
         }
-        if (data.length != length * Float.BYTES) {
-          throw new IllegalArgumentException(
-              "chunk %d of tensor %s holds %d bytes, not %d"
-                  .formatted(index, tensor.getName(), data.length, length * Float.BYTES));
-        }
         if (values == null) {
           values = new float[size];
         }
-        floats(data).asFloatBuffer().get(values, from, length);
+        decode(tensor, index, chunk, values, from, length);
       }
       tensors.add(
           new FisherDiagonal.Tensor(
               tensor.getName(), tensor.getShape(), values == null ? new float[0] : values));
     }
     return new FisherDiagonal(tensors, samples);
+  }
+
+  private static void decode(
+      FisherTensor tensor, int index, Encoded chunk, float[] values, int from, int length) {
+    try {
+      FisherCodec.decode(chunk.encoding(), chunk.data(), values, from, length);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "chunk %d of tensor %s %s".formatted(index, tensor.getName(), e.getMessage()), e);
+    }
+  }
+
+  /** The values of one chunk; as {@link #join} fails. */
+  static float[] decode(FisherTensor tensor, int index, Encoded chunk) {
+    float[] values = new float[values(tensor, index)];
+    decode(tensor, index, chunk, values, 0, values.length);
+    return values;
   }
 
   /**
@@ -135,13 +156,13 @@ public final class FisherChunks {
    */
   public static FisherDiagonal join(
       List<FisherTensor> layout, long samples, Iterable<Chunk> chunks) {
-    Map<String, Map<Integer, byte[]>> byTensor = new HashMap<>();
+    Map<String, Map<Integer, Encoded>> byTensor = new HashMap<>();
     int given = 0;
     for (Chunk chunk : chunks) {
       given++;
       if (byTensor
               .computeIfAbsent(chunk.tensor(), name -> new HashMap<>())
-              .put(chunk.index(), chunk.data())
+              .put(chunk.index(), new Encoded(chunk.encoding(), chunk.data()))
           != null) {
         throw new IllegalArgumentException(
             "chunk %d of tensor %s came twice".formatted(chunk.index(), chunk.tensor()));
@@ -157,35 +178,9 @@ public final class FisherChunks {
     return diagonal;
   }
 
-  /**
-   * Adds a chunk to another of the same length, or takes it away: what a store does with an update.
-   * Negative results become zero, as in {@link FisherDiagonal#minus}.
-   */
-  public static byte[] combine(byte[] left, byte[] right, boolean subtract) {
-    if (left.length != right.length) {
-      throw new IllegalArgumentException(
-          "chunks of %d and %d bytes".formatted(left.length, right.length));
-    }
-    byte[] result = new byte[left.length];
-    ByteBuffer a = floats(left);
-    ByteBuffer b = floats(right);
-    ByteBuffer out = floats(result);
-    while (a.hasRemaining()) {
-      float value = b.getFloat();
-      out.putFloat(Math.max(0f, a.getFloat() + (subtract ? -value : value)));
-    }
-    return result;
-  }
-
   /** CRC-32C of a chunk's bytes. */
   public static int crc32c(byte[] data) {
-    CRC32C crc = new CRC32C();
-    crc.update(data);
-    return (int) crc.getValue();
-  }
-
-  private static ByteBuffer floats(byte[] data) {
-    return ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+    return FisherCodec.crc32c(data, 0);
   }
 
   private static int valuesOf(FisherTensor tensor) {

@@ -8,7 +8,7 @@ import org.apache.kafka.common.utils.Bytes;
 /** How Fisher sums lie in a store: model, anchor, area, tensor, chunk. */
 final class FisherKeys {
   static final String META = "meta";
-  static final String RETAINED = "retained";
+  static final String SNAPSHOT = "snapshot";
   static final String ERASED = "erased";
   static final String STAGED = "staged";
 

@@ -2,6 +2,7 @@ package io.lethe.fisher;
 
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherCommit;
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.FisherTensor;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.schemas.serde.StateSerde;
@@ -17,15 +18,17 @@ import org.apache.kafka.streams.state.KeyValueIterator;
 import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
- * The Fisher sums of anchors in a key-value store: for each anchor the retained and the erased
- * per-sample sums of squared gradients, in chunks.
+ * The Fisher sums of anchors in a key-value store: for each anchor the per-sample sums of squared
+ * gradients over all of its samples and over the erased ones, in chunks.
  *
  * <p>A SNAPSHOT writes its chunks in place; the anchor is served only once the commit marker found
- * all of them. A SUBTRACT is staged and applied by its commit marker, once per job: retained −= s,
- * erased += s. Both survive being delivered again, whole or in part.
+ * all of them. A SUBTRACT is staged and applied by its commit marker, once per job: erased += s.
+ * Both survive being delivered again, whole or in part.
  *
- * <p>Sums are float32. A difference that rounding took below zero is stored as zero: a sum of
- * squares is not negative. Not thread-safe: one stream thread owns the store.
+ * <p>The retained sums are the snapshot without the erased ones, taken when they are read. So the
+ * snapshot stays as it came and may come in a lossy encoding: were it rewritten with each job, a
+ * batch of few samples would vanish in its rounding. What is added up, the erased sums, is float32.
+ * Each chunk carries a checksum. Not thread-safe: one stream thread owns the store.
  */
 public final class FisherStore {
   /** What became of one record. */
@@ -91,16 +94,16 @@ public final class FisherStore {
     }
     String area =
         chunk.getKind() == FisherUpdateKind.SNAPSHOT
-            ? FisherKeys.RETAINED
+            ? FisherKeys.SNAPSHOT
             : FisherKeys.staging(chunk.getJobId());
     store.put(
         FisherKeys.key(
             chunk.getModelId(), chunk.getAnchorId(), area, chunk.getTensor(), chunk.getChunk()),
-        data);
+        StoredChunk.write(new FisherChunks.Encoded(chunk.getEncoding(), data)));
   }
 
   private Result commitSnapshot(FisherChunk marker, FisherCommit commit) {
-    if (!isWhole(marker, commit, FisherKeys.RETAINED)) {
+    if (!isWhole(marker, commit, FisherKeys.SNAPSHOT)) {
       return Result.INCOMPLETE;
     }
     // An anchor that comes again has erased nothing yet. Zeros are not stored, see FisherReader.
@@ -128,17 +131,23 @@ public final class FisherStore {
     }
     String modelId = marker.getModelId();
     String anchorId = marker.getAnchorId();
-    boolean first = state.get().getErasedSamples() == 0;
+    boolean isFirst = state.get().getAppliedJobs().size() == 1;
     for (FisherTensor tensor : commit.getTensors()) {
       for (int i = 0; i < FisherChunks.chunks(tensor); i++) {
-        Bytes stagedKey = FisherKeys.key(modelId, anchorId, staged, tensor.getName(), i);
-        byte[] update = store.get(stagedKey);
-        Bytes retainedKey =
-            FisherKeys.key(modelId, anchorId, FisherKeys.RETAINED, tensor.getName(), i);
-        store.put(retainedKey, FisherChunks.combine(store.get(retainedKey), update, true));
-        Bytes erasedKey = FisherKeys.key(modelId, anchorId, FisherKeys.ERASED, tensor.getName(), i);
-        byte[] erased = first ? new byte[update.length] : store.get(erasedKey);
-        store.put(erasedKey, FisherChunks.combine(erased, update, false));
+        float[] update = read(modelId, anchorId, staged, tensor, i);
+        float[] erased =
+            isFirst
+                ? new float[update.length]
+                : read(modelId, anchorId, FisherKeys.ERASED, tensor, i);
+        for (int v = 0; v < update.length; v++) {
+          erased[v] += update[v];
+        }
+        store.put(
+            FisherKeys.key(modelId, anchorId, FisherKeys.ERASED, tensor.getName(), i),
+            StoredChunk.write(
+                new FisherChunks.Encoded(
+                    FisherEncoding.FLOAT32,
+                    FisherCodec.encode(FisherEncoding.FLOAT32, erased, 0, erased.length))));
       }
     }
     deletePrefix(FisherKeys.prefix(modelId, anchorId, FisherKeys.STAGED));
@@ -158,16 +167,34 @@ public final class FisherStore {
   private boolean isWhole(FisherChunk marker, FisherCommit commit, String area) {
     for (FisherTensor tensor : commit.getTensors()) {
       for (int i = 0; i < FisherChunks.chunks(tensor); i++) {
-        byte[] data =
-            store.get(
-                FisherKeys.key(
-                    marker.getModelId(), marker.getAnchorId(), area, tensor.getName(), i));
-        if (data == null || data.length != FisherChunks.bytes(tensor, i)) {
+        FisherChunks.Encoded chunk =
+            stored(marker.getModelId(), marker.getAnchorId(), area, tensor, i);
+        if (chunk == null
+            || FisherCodec.claimedValues(chunk.encoding(), chunk.data())
+                != FisherChunks.values(tensor, i)) {
           return false;
         }
       }
     }
     return FisherChunks.count(commit.getTensors()) == commit.getChunks();
+  }
+
+  private FisherChunks.Encoded stored(
+      String modelId, String anchorId, String area, FisherTensor tensor, int chunk) {
+    return StoredChunk.read(
+        tensor.getName(),
+        chunk,
+        store.get(FisherKeys.key(modelId, anchorId, area, tensor.getName(), chunk)));
+  }
+
+  private float[] read(
+      String modelId, String anchorId, String area, FisherTensor tensor, int chunk) {
+    FisherChunks.Encoded stored = stored(modelId, anchorId, area, tensor, chunk);
+    if (stored == null) {
+      throw new IllegalArgumentException(
+          "chunk %d of tensor %s is missing".formatted(chunk, tensor.getName()));
+    }
+    return FisherChunks.decode(tensor, chunk, stored);
   }
 
   private void put(FisherChunk marker, FisherState state) {

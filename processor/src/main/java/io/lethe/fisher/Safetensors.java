@@ -11,8 +11,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Writes safetensors files: tensors in the order given, 8-byte alignment, any total size.
@@ -92,6 +94,7 @@ public final class Safetensors {
    * Writes the file whole or not at all: to a sibling first, then moved into place.
    *
    * @param metadata free text entries of the header, in the map's order
+   * @throws IllegalArgumentException when two tensors have one name, or one that the format keeps
    */
   public static void write(Path file, Map<String, String> metadata, List<Tensor> tensors)
       throws IOException {
@@ -130,8 +133,13 @@ public final class Safetensors {
             .toList());
   }
 
-  private static byte[] header(Map<String, String> metadata, List<Tensor> tensors)
-      throws IOException {
+  static byte[] header(Map<String, String> metadata, List<Tensor> tensors) throws IOException {
+    Set<String> names = new HashSet<>();
+    for (Tensor tensor : tensors) {
+      if (tensor.name.equals(METADATA) || !names.add(tensor.name)) {
+        throw new IllegalArgumentException("tensor %s: its name is taken".formatted(tensor.name));
+      }
+    }
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (JsonGenerator json = JSON.createGenerator(bytes)) {
       json.writeStartObject();

@@ -8,10 +8,15 @@ public final class SafetensorsException extends IOException {
   private static final long serialVersionUID = 1L;
 
   SafetensorsException(Path file, String problem) {
-    super(file + ": not a safetensors file: " + problem);
+    super(message(file, problem));
   }
 
   SafetensorsException(Path file, String problem, Throwable cause) {
-    super(file + ": not a safetensors file: " + problem, cause);
+    super(message(file, problem), cause);
+  }
+
+  /** One line, whatever the file calls its tensors. */
+  private static String message(Path file, String problem) {
+    return file + ": not a safetensors file: " + problem.replaceAll("\\p{Cntrl}", "?");
   }
 }

@@ -9,12 +9,15 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.CharBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,6 +33,9 @@ import java.util.Map;
 public final class SafetensorsFile implements AutoCloseable {
   /** The format's own limit. */
   private static final long MAX_HEADER = 100_000_000;
+
+  /** More than any framework knows, and far fewer than a header could claim. */
+  private static final int MAX_DIMENSIONS = 64;
 
   private static final JsonFactory JSON =
       JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
@@ -186,7 +192,10 @@ public final class SafetensorsFile implements AutoCloseable {
     dataStart = 8 + length;
     ByteBuffer header = ByteBuffer.allocate((int) length);
     readFully(header, 8);
-    try (JsonParser json = JSON.createParser(new String(header.array(), StandardCharsets.UTF_8))) {
+    if (header.get(0) != '{') {
+      throw new SafetensorsException(file, "offset 8: its header does not begin with {");
+    }
+    try (JsonParser json = JSON.createParser(text(header.flip()))) {
       parse(json);
       if (json.nextToken() != null) {
         throw new SafetensorsException(file, "offset 8: text after the header's object");
@@ -200,6 +209,15 @@ public final class SafetensorsFile implements AutoCloseable {
           e);
     }
     checkExtents(size - dataStart);
+  }
+
+  private char[] text(ByteBuffer header) throws SafetensorsException {
+    try {
+      CharBuffer text = StandardCharsets.UTF_8.newDecoder().decode(header);
+      return Arrays.copyOfRange(text.array(), 0, text.limit());
+    } catch (CharacterCodingException e) {
+      throw new SafetensorsException(file, "its header is not UTF-8", e);
+    }
   }
 
   private void parse(JsonParser json) throws IOException {
@@ -231,8 +249,8 @@ public final class SafetensorsFile implements AutoCloseable {
           expect(token, JsonToken.VALUE_STRING);
           type = json.getText();
         }
-        case "shape" -> shape = parseLongs(json, token);
-        case "data_offsets" -> offsets = parseLongs(json, token);
+        case "shape" -> shape = parseLongs(name, json, token);
+        case "data_offsets" -> offsets = parseLongs(name, json, token);
         default -> throw new SafetensorsException(file, "tensor %s: unknown field".formatted(name));
       }
     }
@@ -243,13 +261,17 @@ public final class SafetensorsFile implements AutoCloseable {
     return new Entry(name, type, List.copyOf(shape), offsets.get(0), offsets.get(1));
   }
 
-  private List<Long> parseLongs(JsonParser json, JsonToken first) throws IOException {
+  private List<Long> parseLongs(String name, JsonParser json, JsonToken first) throws IOException {
     expect(first, JsonToken.START_ARRAY);
     List<Long> values = new ArrayList<>();
     for (JsonToken token = json.nextToken();
         token != JsonToken.END_ARRAY;
         token = json.nextToken()) {
       expect(token, JsonToken.VALUE_NUMBER_INT);
+      if (values.size() == MAX_DIMENSIONS) {
+        throw new SafetensorsException(
+            file, "tensor %s: more than %d numbers in a list".formatted(name, MAX_DIMENSIONS));
+      }
       values.add(json.getLongValue());
     }
     return values;

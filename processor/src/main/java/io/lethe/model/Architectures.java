@@ -25,8 +25,11 @@ final class Architectures {
       return this;
     }
 
-    Stack relu() {
-      return with("relu", Activation.reluBlock());
+    Stack activation(BlockRecipe recipe) {
+      return recipe.activation().equals(BlockRecipe.PRELU)
+          // It has a parameter, whose name must differ from that of the next one.
+          ? with("prelu" + getChildren().size(), new PRelu(true))
+          : with("relu", Activation.reluBlock());
     }
   }
 
@@ -78,7 +81,7 @@ final class Architectures {
     Stack stack = new Stack().with("flatten", Blocks.batchFlattenBlock());
     int layer = 1;
     for (int units : recipe.widths()) {
-      stack.with("dense" + layer++, Linear.builder().setUnits(units).build()).relu();
+      stack.with("dense" + layer++, Linear.builder().setUnits(units).build()).activation(recipe);
     }
     return stack.with("output", Linear.builder().setUnits(recipe.classes()).build());
   }
@@ -90,13 +93,13 @@ final class Architectures {
       stack
           .with("conv" + layer, conv3x3(recipe.widths().get(layer - 1), 1))
           .with("norm" + layer, BatchNorm.builder().build())
-          .relu()
+          .activation(recipe)
           .with("pool" + layer, Pool.maxPool2dBlock(new Shape(2, 2), new Shape(2, 2)));
     }
     return stack
         .with("flatten", Blocks.batchFlattenBlock())
         .with("dense", Linear.builder().setUnits(recipe.widths().get(convolutions)).build())
-        .relu()
+        .activation(recipe)
         .with("output", Linear.builder().setUnits(recipe.classes()).build());
   }
 
@@ -109,16 +112,16 @@ final class Architectures {
         new Stack()
             .with("conv", conv3x3(recipe.widths().get(0), 1))
             .with("norm", BatchNorm.builder().build())
-            .relu();
+            .activation(recipe);
     int in = recipe.widths().get(0);
     for (int stage = 0; stage < 4; stage++) {
       int out = recipe.widths().get(stage);
       int stride = stage == 0 ? 1 : 2;
       stack
-          .with("stage%da".formatted(stage + 1), basicUnit(in, out, stride))
-          .relu()
-          .with("stage%db".formatted(stage + 1), basicUnit(out, out, 1))
-          .relu();
+          .with("stage%da".formatted(stage + 1), basicUnit(recipe, in, out, stride))
+          .activation(recipe)
+          .with("stage%db".formatted(stage + 1), basicUnit(recipe, out, out, 1))
+          .activation(recipe);
       in = out;
     }
     return stack
@@ -126,12 +129,12 @@ final class Architectures {
         .with("output", Linear.builder().setUnits(recipe.classes()).build());
   }
 
-  private static Block basicUnit(int in, int out, int stride) {
+  private static Block basicUnit(BlockRecipe recipe, int in, int out, int stride) {
     Stack main =
         new Stack()
             .with("conv1", conv3x3(out, stride))
             .with("norm1", BatchNorm.builder().build())
-            .relu()
+            .activation(recipe)
             .with("conv2", conv3x3(out, 1))
             .with("norm2", BatchNorm.builder().build());
     Stack shortcut = new Stack();

@@ -16,9 +16,13 @@ import java.util.List;
  * @param widths mlp: units of the hidden layers. cnn: filters of each convolution, each followed by
  *     pooling to half the size, and last the units of the hidden dense layer. resnet18: filters of
  *     the four stages (64, 128, 256, 512 in the paper).
+ * @param activation {@code relu}, or {@code prelu} with a slope per channel; null is {@code relu}
  */
 public record BlockRecipe(
-    String architecture, List<Long> input, int classes, List<Integer> widths) {
+    String architecture, List<Long> input, int classes, List<Integer> widths, String activation) {
+  static final String RELU = "relu";
+  static final String PRELU = "prelu";
+
   private static final ObjectMapper JSON =
       JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES).build();
 
@@ -34,7 +38,21 @@ public record BlockRecipe(
     if (widths.size() > 64 || widths.stream().anyMatch(w -> w < 1 || w > 65_536)) {
       throw new IllegalArgumentException("widths: at most 64 of them, each 1 to 65536");
     }
+    activation = activation == null ? RELU : activation;
+    if (!activation.equals(RELU) && !activation.equals(PRELU)) {
+      throw new IllegalArgumentException("unknown activation; known are relu and prelu");
+    }
     Architectures.check(architecture, input, widths);
+  }
+
+  /** With ReLU. */
+  public BlockRecipe(String architecture, List<Long> input, int classes, List<Integer> widths) {
+    this(architecture, input, classes, widths, RELU);
+  }
+
+  /** As this recipe, with a PReLU in place of each ReLU. */
+  public BlockRecipe withPrelu() {
+    return new BlockRecipe(architecture, input, classes, widths, PRELU);
   }
 
   public static BlockRecipe mlp(Shape input, int classes, Integer... hidden) {

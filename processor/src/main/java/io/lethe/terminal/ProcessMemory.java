@@ -14,12 +14,21 @@ public final class ProcessMemory {
 
   /** Peak resident memory, in MiB; empty where the system does not tell. */
   public static OptionalLong peakRssMiB() {
+    return status("VmHWM:");
+  }
+
+  /** Resident memory now, in MiB; empty where the system does not tell. */
+  public static OptionalLong residentMiB() {
+    return status("VmRSS:");
+  }
+
+  private static OptionalLong status(String field) {
     if (!Files.isReadable(STATUS)) {
       return OptionalLong.empty();
     }
     try {
       return Files.readAllLines(STATUS).stream()
-          .filter(line -> line.startsWith("VmHWM:"))
+          .filter(line -> line.startsWith(field))
           .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / KIB_PER_MIB)
           .findFirst();
     } catch (IOException e) {

@@ -71,15 +71,16 @@ final class ConvolutionForm implements LayerForm {
       return compute(input, gradient, value -> value.square().sum(new int[] {0}), 0);
     }
     Map<String, NDArray> squares = new TreeMap<>();
-    long samples = input.getShape().get(0);
     NDArray a = fourAxes(input);
-    NDArray g = gradient.reshape(samples, gradient.getShape().get(1), -1);
+    NDArray g = fourAxes(gradient);
+    long filters = g.getShape().get(1);
     squares.put(
         "weight",
         ConvolutionSquares.sum(a, g, kernel, stride, padding, dilation)
-            .reshape(new Shape(g.getShape().get(1), a.getShape().get(1)).addAll(kernelShape)));
+            .reshape(new Shape(filters, a.getShape().get(1)).addAll(kernelShape)));
     if (bias) {
-      squares.put("bias", g.sum(new int[] {2}).square().sum(new int[] {0}));
+      NDArray perFilter = g.reshape(g.getShape().get(0), filters, -1).sum(new int[] {2});
+      squares.put("bias", perFilter.square().sum(new int[] {0}));
     }
     return squares;
   }

@@ -13,6 +13,7 @@ import ai.djl.nn.norm.BatchNorm;
 import ai.djl.nn.norm.LayerNorm;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import io.lethe.model.PRelu;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
@@ -57,6 +58,9 @@ interface LayerForm {
     }
     if (runs(block, LayerNorm.class)) {
       return Optional.of(new LayerNormForm((LayerNorm) block));
+    }
+    if (block instanceof PRelu prelu) {
+      return Optional.of(new PReluForm(prelu));
     }
     if (runs(block, Embedding.class)) {
       return Optional.of(

@@ -167,7 +167,8 @@ final class ProbedBlock implements ProbedModel {
       NDArray probe = scope.zeros(output.getShape(), output.getDataType());
       probe.setRequiresGradient(true);
       calls.add(Call.of(inputs.singletonOrThrow(), probe));
-      return new NDList(output.add(probe));
+      // In place: none of the layers keeps its output for its own backward pass.
+      return new NDList(output.addi(probe));
     }
 
     @Override

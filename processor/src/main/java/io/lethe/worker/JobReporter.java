@@ -2,6 +2,7 @@ package io.lethe.worker;
 
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherCommit;
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.FisherKey;
 import io.lethe.events.HeldOutChunk;
 import io.lethe.events.JobProgress;
@@ -25,24 +26,36 @@ final class JobReporter {
   private final Topics topics;
   private final String workerId;
   private final Clock clock;
+  private final FisherEncoding encoding;
   private final TraceContext trace;
 
-  JobReporter(EventProducer producer, Topics topics, String workerId, Clock clock) {
-    this(producer, topics, workerId, clock, TraceContext.NONE);
+  JobReporter(
+      EventProducer producer,
+      Topics topics,
+      String workerId,
+      Clock clock,
+      FisherEncoding encoding) {
+    this(producer, topics, workerId, clock, encoding, TraceContext.NONE);
   }
 
   private JobReporter(
-      EventProducer producer, Topics topics, String workerId, Clock clock, TraceContext trace) {
+      EventProducer producer,
+      Topics topics,
+      String workerId,
+      Clock clock,
+      FisherEncoding encoding,
+      TraceContext trace) {
     this.producer = producer;
     this.topics = topics;
     this.workerId = workerId;
     this.clock = clock;
+    this.encoding = encoding;
     this.trace = trace;
   }
 
   /** The same reporter for a job with this trace context. */
   JobReporter within(TraceContext trace) {
-    return new JobReporter(producer, topics, workerId, clock, trace);
+    return new JobReporter(producer, topics, workerId, clock, encoding, trace);
   }
 
   /** Says where a job is. A lost sign of life does no harm. */
@@ -104,6 +117,7 @@ final class JobReporter {
     List<CompletableFuture<?>> sent = new ArrayList<>();
     FisherChunks.split(
         update.sums(),
+        encoding,
         chunk ->
             sent.add(
                 send(
@@ -111,6 +125,7 @@ final class JobReporter {
                         .setTensor(chunk.tensor())
                         .setChunk(chunk.index())
                         .setData(ByteBuffer.wrap(chunk.data()))
+                        .setEncoding(chunk.encoding())
                         .setCrc32c(FisherChunks.crc32c(chunk.data()))
                         .build())));
     producer.flush();

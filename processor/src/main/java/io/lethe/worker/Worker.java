@@ -98,7 +98,8 @@ public final class Worker implements AutoCloseable {
     emptyScratch(settings.scratch());
     this.runner = runner;
     this.producer = new EventProducer(kafka);
-    this.reporter = new JobReporter(producer, topics, settings.id(), clock);
+    this.reporter =
+        new JobReporter(producer, topics, settings.id(), clock, settings.fisherEncoding());
   }
 
   /** Starts taking jobs; returns at once. */

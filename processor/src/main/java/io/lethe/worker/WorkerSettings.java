@@ -1,5 +1,6 @@
 package io.lethe.worker;
 
+import io.lethe.events.FisherEncoding;
 import io.micronaut.context.annotation.ConfigurationProperties;
 import io.micronaut.core.bind.annotation.Bindable;
 import java.net.URI;
@@ -17,6 +18,8 @@ import java.time.Duration;
  *     job of a worker that died is offered to another after this time.
  * @param streamUrl API of any stream instance, where Fisher sums are read by a worker that runs in
  *     a process of its own
+ * @param fisherEncoding how sums travel and an anchor's snapshot is stored: {@code FLOAT32}, exact
+ *     (the default), or {@code BFLOAT16_ZSTD}, off by at most 0.4 % in under a third of the space
  */
 @ConfigurationProperties("lethe.worker")
 public record WorkerSettings(
@@ -25,7 +28,8 @@ public record WorkerSettings(
     String artifacts,
     Path scratch,
     @Bindable(defaultValue = "30s") Duration lock,
-    URI streamUrl) {
+    URI streamUrl,
+    @Bindable(defaultValue = "FLOAT32") FisherEncoding fisherEncoding) {
   public WorkerSettings {
     if (id == null || id.isBlank()) {
       throw new IllegalArgumentException("lethe.worker.id must not be empty");

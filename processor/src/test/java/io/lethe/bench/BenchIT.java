@@ -42,14 +42,21 @@ class BenchIT {
   @Test
   void fisher() {
     ObjectNode json =
-        new FisherBench(new FisherBench.Settings(List.of("mlp"), 0.05, 3, 1), terminal).run();
+        new FisherBench(new FisherBench.Settings(List.of("mlp"), 0.05, 3, 1, 60), terminal).run();
 
     assertPositive(
         json,
         "/mlp/samplesPerSecond",
         "/mlp/forwardBackwardPerSecond",
         "/mlp/oneSampleLoopPerSecond",
-        "/mlp/peakRssMiB");
+        "/mlp/peakRssMiB",
+        "/mlp/memory/residentMiBAtMinibatch50",
+        "/mlp/memory/residentMiBAtMinibatch60",
+        "/mlp/codecs/FLOAT32/encodeMibPerSecond",
+        "/mlp/codecs/BFLOAT16_ZSTD/decodeMibPerSecond");
+    assertThat(json.at("/mlp/codecs/FLOAT32/share").asDouble()).isEqualTo(1);
+    assertThat(json.at("/mlp/codecs/BFLOAT16_ZSTD/largestRelativeError").asDouble())
+        .isBetween(1e-4, 1 / 256.0);
     assertThat(json.at("/mlp/ratio").asDouble())
         .isEqualTo(
             json.at("/mlp/samplesPerSecond").asDouble()
@@ -82,6 +89,21 @@ class BenchIT {
         "/passThrough/p99Millis");
     assertThat(json.at("/p50Millis").asDouble())
         .isLessThanOrEqualTo(json.at("/p99Millis").asDouble());
+    assertNothingIsLeft();
+  }
+
+  @Test
+  void pending() throws IOException {
+    ObjectNode json =
+        new PendingBench(new PendingBench.Settings(41, 3, 2, 1, directory), terminal).run();
+
+    assertPositive(
+        json, "/steps/0/eventsPerSecond", "/steps/1/eventsPerSecond", "/steps/1/peakRssMiB");
+    assertThat(json.at("/pending").asInt()).isEqualTo(40);
+    assertThat(json.at("/lastToFirst").asDouble())
+        .isEqualTo(
+            json.at("/steps/1/eventsPerSecond").asDouble()
+                / json.at("/steps/0/eventsPerSecond").asDouble());
     assertNothingIsLeft();
   }
 

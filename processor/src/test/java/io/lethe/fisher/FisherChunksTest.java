@@ -3,6 +3,7 @@ package io.lethe.fisher;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.FisherTensor;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -51,9 +52,15 @@ class FisherChunksTest {
     FisherDiagonal diagonal = random(5);
     List<FisherTensor> layout = FisherChunks.layout(diagonal);
     List<FisherChunks.Chunk> extra = new ArrayList<>(FisherChunks.split(diagonal));
-    extra.add(new FisherChunks.Chunk("t0", 1, new byte[4]));
+    extra.add(new FisherChunks.Chunk("t0", 1, FisherEncoding.FLOAT32, new byte[4]));
 
-    assertThatThrownBy(() -> FisherChunks.join(layout, 1, (tensor, index) -> new byte[16]))
+    assertThatThrownBy(
+            () ->
+                FisherChunks.join(
+                    layout,
+                    1,
+                    (tensor, index) ->
+                        new FisherChunks.Encoded(FisherEncoding.FLOAT32, new byte[16])))
         .hasMessage("chunk 0 of tensor t0 holds 16 bytes, not 20");
     assertThatThrownBy(() -> FisherChunks.join(layout, 1, extra))
         .hasMessage("2 chunks for a layout of 1");
@@ -68,20 +75,6 @@ class FisherChunksTest {
         .hasMessageContaining("tensor w has the shape");
     assertThatThrownBy(() -> FisherChunks.join(large, 1, (tensor, index) -> null))
         .hasMessageContaining("is missing");
-  }
-
-  @Test
-  void combiningChunksEqualsCombiningDiagonals() {
-    FisherDiagonal left = random(1000);
-    FisherDiagonal right = random(1000);
-    byte[] l = FisherChunks.split(left).get(0).data();
-    byte[] r = FisherChunks.split(right).get(0).data();
-
-    byte[] sum = FisherChunks.combine(l, r, false);
-    byte[] difference = FisherChunks.combine(l, r, true);
-
-    assertThat(sum).isEqualTo(FisherChunks.split(left.plus(right)).get(0).data());
-    assertThat(difference).isEqualTo(FisherChunks.split(left.minus(right)).get(0).data());
   }
 
   private static FisherDiagonal random(int... sizes) {

@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -86,6 +89,7 @@ class SafetensorsTest {
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,99999999999999999999]}}",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}",
         "{\"a\":7}",
+        "{\"a\\nb\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}",
         "[1]",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
             + "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
@@ -93,6 +97,12 @@ class SafetensorsTest {
             + "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}",
         "{} x",
+        " {\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"__metadata__\":{\"k\":1}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[[2]],\"data_offsets\":[0,8]}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"more\":0}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}",
         "{}",
       })
   void refusesAHostileHeader(String header) throws IOException {
@@ -112,6 +122,76 @@ class SafetensorsTest {
         file, ByteBuffer.allocate(24).order(ByteOrder.LITTLE_ENDIAN).putLong(length).array());
 
     assertThatThrownBy(() -> SafetensorsFile.open(file)).isInstanceOf(SafetensorsException.class);
+  }
+
+  @Test
+  void refusesTextThatIsNotUtf8AndAListWithoutAnEnd() throws IOException {
+    Path file =
+        write("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", new byte[8]);
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[10] = (byte) 0xff;
+    Files.write(file, bytes);
+    assertThatThrownBy(() -> SafetensorsFile.open(file)).hasMessageEndingWith("not UTF-8");
+
+    Path list =
+        write(
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[" + "1,".repeat(1_000_000) + "2]}}", new byte[8]);
+    assertThatThrownBy(() -> SafetensorsFile.open(list))
+        .isInstanceOf(SafetensorsException.class)
+        .hasMessageContaining("more than 64 numbers");
+  }
+
+  @Test
+  void theWriterRefusesANameThatIsTaken() {
+    Safetensors.Tensor one = Safetensors.Tensor.of("w", List.of(1L), new float[1]);
+    Safetensors.Tensor reserved = Safetensors.Tensor.of("__metadata__", List.of(1L), new float[1]);
+    Path file = directory.resolve("n.safetensors");
+
+    assertThatThrownBy(() -> Safetensors.write(file, Map.of(), List.of(one, one)))
+        .hasMessage("tensor w: its name is taken");
+    assertThatThrownBy(() -> Safetensors.write(file, Map.of(), List.of(reserved)))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThat(directory).isEmptyDirectory();
+  }
+
+  /** A sparse file: it takes no space on the disk. */
+  @Test
+  void readsBeyondTwoGibibytes() throws IOException {
+    long large = 3L << 30;
+    String header =
+        ("{\"large\":{\"dtype\":\"U8\",\"shape\":[%d],\"data_offsets\":[0,%d]},"
+                + "\"huge\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[%d,%d]},"
+                + "\"small\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[%d,%d]}}")
+            .formatted(large, large, large, large, 5 * large, 5 * large, 5 * large + 8);
+    Path file = write(header, new byte[0]);
+    long start = Files.size(file);
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.write(
+          ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putFloat(1.5f).putFloat(-2f).flip(),
+          start + 5 * large);
+    }
+
+    try (SafetensorsFile read = SafetensorsFile.open(file)) {
+      assertThat(read.entries().get(2).begin()).isEqualTo(5 * large);
+      assertThat(read.floats("small")).containsExactly(1.5f, -2f);
+      assertThatThrownBy(() -> read.floats("huge"))
+          .isInstanceOf(SafetensorsException.class)
+          .hasMessageContaining("tensor huge is too large");
+    }
+    Files.delete(file);
+  }
+
+  @Test
+  void writesOffsetsBeyondTwoGibibytes() throws IOException {
+    float[] shared = new float[1 << 24];
+    List<Safetensors.Tensor> tensors =
+        IntStream.range(0, 40)
+            .mapToObj(i -> Safetensors.Tensor.of("t" + i, List.of((long) shared.length), shared))
+            .toList();
+
+    String header = new String(Safetensors.header(Map.of(), tensors), StandardCharsets.UTF_8);
+
+    assertThat(header).contains("\"data_offsets\":[2617245696,2684354560]");
   }
 
   @Test

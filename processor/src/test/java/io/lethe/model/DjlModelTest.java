@@ -51,6 +51,53 @@ class DjlModelTest {
   }
 
   @Test
+  void aNetworkWithPreluIsWrittenWithItsSlopes() {
+    Path file = directory.resolve("prelu.params");
+    float[] expected;
+    try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(INPUT, 3, 4, 5).withPrelu(), 1);
+        NDManager scope = model.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      // Given slopes that are not the initial ones
+      model.weights().stream()
+          .filter(weight -> weight.name().endsWith("alpha"))
+          .forEach(weight -> weight.array().muli(weight.array().add(1)));
+      model.write(file);
+      expected = model.logits(input(scope)).toFloatArray();
+    }
+
+    try (LoadedModel loaded = LoadedModel.load(file, ModelFormat.DJL);
+        NDManager scope = loaded.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      assertThat(loaded.weights())
+          .extracting(LoadedModel.Weight::name)
+          .containsExactly(
+              "dense1.weight",
+              "dense1.bias",
+              "prelu2.alpha",
+              "dense2.weight",
+              "dense2.bias",
+              "prelu4.alpha",
+              "output.weight",
+              "output.bias");
+      assertThat(loaded.logits(input(scope)).toFloatArray()).containsExactly(expected);
+    }
+  }
+
+  @Test
+  void preluScalesWhatIsNegativeByItsChannelsSlope() {
+    try (DjlModel model = DjlModel.of(new PRelu(true), new Shape(2, 2), 1, DataType.FLOAT32);
+        NDManager scope = model.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      model.weights().get(0).array().set(new float[] {0.5f, -2f});
+
+      NDArray y =
+          model.logits(scope.create(new float[] {-1, 2, -3, 0, 4, -6, 7, -8}, new Shape(2, 2, 2)));
+
+      assertThat(y.toFloatArray()).containsExactly(-0.5f, 2, 6, 0, 4, -3, 7, 16);
+    }
+  }
+
+  @Test
   void namesAreReadableAndInOrder() {
     try (LoadedModel model = LoadedModel.create(BlockRecipe.cnn(INPUT, 3, 4, 5), 1)) {
       assertThat(model.weights())

@@ -3,6 +3,7 @@ package io.lethe.unlearning;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.engine.EngineException;
 import ai.djl.modality.nlp.DefaultVocabulary;
 import ai.djl.modality.nlp.embedding.TrainableWordEmbedding;
 import ai.djl.ndarray.NDArray;
@@ -23,6 +24,9 @@ import ai.djl.nn.core.Linear;
 import ai.djl.nn.norm.LayerNorm;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.fisher.FisherAccumulator;
@@ -31,6 +35,7 @@ import io.lethe.model.BlockRecipe;
 import io.lethe.model.DjlModel;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import io.lethe.model.PRelu;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -38,11 +43,13 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.slf4j.LoggerFactory;
 
 class FisherComputerTest {
   private static final SampleDataset DATA =
@@ -100,6 +107,15 @@ class FisherComputerTest {
     Block shared = Linear.builder().setUnits(10).build();
     Block sharedConvolution = convolution(1, 1, 1, 1);
     return List.of(
+        Arguments.of("a kernel larger than its input has channels", classifier(largeKernel())),
+        Arguments.of(
+            "a kernel no larger than its input has channels",
+            classifier(convolution(16, 1, 1, 1), largeKernel())),
+        Arguments.of(
+            "PReLU with a slope per channel", classifier(convolution(4, 1, 1, 1), new PRelu(true))),
+        Arguments.of(
+            "PReLU with one slope",
+            classifier(flat(10, 10), Linear.builder().setUnits(5).build(), new PRelu(false))),
         Arguments.of(
             "grouped convolution", classifier(convolution(4, 1, 1, 1), convolution(6, 2, 1, 2))),
         Arguments.of(
@@ -164,6 +180,17 @@ class FisherComputerTest {
         .build();
   }
 
+  /** 15 positions. */
+  private static Block largeKernel() {
+    return Conv2d.builder()
+        .setKernelShape(new Shape(3, 5))
+        .optPadding(new Shape(2, 1))
+        .optStride(new Shape(3, 2))
+        .optDilation(new Shape(1, 2))
+        .setFilters(4)
+        .build();
+  }
+
   private static Block classifier(Block... layers) {
     return new SequentialBlock()
         .addAll(layers)
@@ -198,6 +225,132 @@ class FisherComputerTest {
 
       assertClose(sums.sums(0), weight, 1e-12);
       assertClose(sums.sums(1), bias, 1e-12);
+    }
+  }
+
+  @Test
+  void equalsTheLoopOnANetworkWithPrelu() {
+    DjlModel model =
+        double64(
+            new BlockRecipe("resnet18", List.of(1L, 10L, 10L), 4, List.of(3, 4, 5, 6)).withPrelu());
+    moveStatistics(model);
+    assertFastEqualsLoop(model);
+  }
+
+  @Test
+  void sixtyThousandSamplesLoseNothing() {
+    // Each sample 1,500 times: the sums are 1,500 times those of one pass in float64.
+    int[] repeated = IntStream.range(0, 60_000).map(i -> i % DATA.size()).toArray();
+    int[] once = IntStream.range(0, DATA.size()).toArray();
+    BlockRecipe recipe = BlockRecipe.mlp(DATA.sampleShape(), 4, 6);
+    try (LoadedModel single = LoadedModel.create(recipe, 1);
+        DjlModel wide = double64(recipe)) {
+      FisherAccumulator expected = new FisherComputer(wide).loop(DATA, once, Progress.NONE);
+
+      FisherAccumulator sums =
+          FisherComputer.ofMinibatch(single, 37).accumulate(DATA, repeated, Progress.NONE);
+
+      for (int t = 0; t < single.weights().size(); t++) {
+        double[] scaled = Arrays.stream(expected.sums(t)).map(sum -> 1_500 * sum).toArray();
+        double largest = Arrays.stream(scaled).max().orElse(0);
+        for (int i = 0; i < scaled.length; i++) {
+          // What float32 gradients differ by from float64 ones, not more.
+          assertThat(Math.abs(sums.sums(t)[i] - scaled[i]))
+              .isLessThanOrEqualTo(1e-5 * scaled[i] + 1e-9 * largest);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aMinibatchThatFindsNoMemoryIsHalvedAndCountsOnce() {
+    List<Long> ran = new ArrayList<>();
+    try (DjlModel model = scarce(3, ran)) {
+      FisherAccumulator expected = new FisherComputer(model).loop(DATA, SAMPLES, Progress.NONE);
+      ran.clear();
+      List<Long> done = new ArrayList<>();
+
+      FisherAccumulator sums =
+          FisherComputer.ofMinibatch(model, 8)
+              .accumulate(DATA, SAMPLES, (stage, samples, total) -> done.add(samples));
+
+      assertThat(ran).containsSubsequence(2L, 8L, 4L, 2L, 2L, 2L, 2L, 2L, 1L);
+      assertThat(done).containsExactly(2L, 4L, 6L, 8L, 10L, 11L);
+      assertThat(sums.toDiagonal().samples()).isEqualTo(11);
+      for (int t = 0; t < model.weights().size(); t++) {
+        assertClose(sums.sums(t), expected.sums(t), 1e-9);
+      }
+    }
+  }
+
+  @Test
+  void memoryThatIsLostOnTheWayIsMissedOnTheWay() {
+    AtomicInteger limit = new AtomicInteger(100);
+    try (DjlModel model = scarce(limit, new ArrayList<>())) {
+      FisherAccumulator expected = new FisherComputer(model).loop(DATA, SAMPLES, Progress.NONE);
+
+      FisherAccumulator sums =
+          FisherComputer.ofMinibatch(model, 5)
+              .accumulate(
+                  DATA, SAMPLES, (stage, samples, total) -> limit.set(samples == 5 ? 2 : 100));
+
+      for (int t = 0; t < model.weights().size(); t++) {
+        assertClose(sums.sums(t), expected.sums(t), 1e-9);
+      }
+    }
+  }
+
+  @Test
+  void noMemoryForOneSampleIsAnError() {
+    AtomicInteger limit = new AtomicInteger(100);
+    try (DjlModel model = scarce(limit, new ArrayList<>())) {
+      FisherComputer computer = FisherComputer.ofMinibatch(model, 4);
+
+      assertThatThrownBy(() -> computer.sum(DATA, SAMPLES, (stage, samples, total) -> limit.set(0)))
+          .isInstanceOf(UnlearningException.class)
+          .hasMessage("not enough memory for a minibatch of one sample");
+    }
+  }
+
+  private static DjlModel scarce(int limit, List<Long> ran) {
+    return scarce(new AtomicInteger(limit), ran);
+  }
+
+  /** A model that has memory for so many samples at once, and tells what it was asked for. */
+  private static DjlModel scarce(AtomicInteger limit, List<Long> ran) {
+    Block scarce =
+        LambdaBlock.singleton(
+            x -> {
+              long samples = x.getShape().get(0);
+              ran.add(samples);
+              if (samples > limit.get()) {
+                throw new EngineException("CUDA out of memory. Tried to allocate 2.00 GiB.");
+              }
+              return x;
+            });
+    Block block = classifier(convolution(4, 1, 1, 1), Activation.tanhBlock(), scarce);
+    return DjlModel.of(block, DATA.sampleShape(), 1, DataType.FLOAT64);
+  }
+
+  @Test
+  void saysOnceThatItComputesOneSampleAtATime() {
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    Logger logger = (Logger) LoggerFactory.getLogger(FisherComputer.class);
+    log.start();
+    logger.addAppender(log);
+    try (DjlModel model =
+        DjlModel.of(new CallsItsField(true), DATA.sampleShape(), 1, DataType.FLOAT64)) {
+      FisherComputer computer = new FisherComputer(model);
+
+      computer.sum(DATA, SAMPLES, Progress.NONE);
+      computer.sum(DATA, SAMPLES, Progress.NONE);
+
+      assertThat(log.list)
+          .extracting(ILoggingEvent::getFormattedMessage)
+          .containsExactly(
+              "the fast Fisher form does not hold here: computing one sample at a time");
+    } finally {
+      logger.detachAppender(log);
     }
   }
 

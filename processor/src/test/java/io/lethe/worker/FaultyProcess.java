@@ -3,6 +3,7 @@ package io.lethe.worker;
 import io.lethe.attestation.Attestor;
 import io.lethe.attestation.SigningKey;
 import io.lethe.batching.BatchingSettings;
+import io.lethe.events.FisherEncoding;
 import io.lethe.intake.IntakeSettings;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
@@ -156,7 +157,8 @@ final class FaultyProcess {
             place.folder().resolve("artifacts").toString(),
             place.folder().resolve("scratch-" + place.id()),
             LOCK,
-            URI.create("http://127.0.0.1:1")),
+            URI.create("http://127.0.0.1:1"),
+            FisherEncoding.FLOAT32),
         place.kafka(),
         place.topics(),
         runner,

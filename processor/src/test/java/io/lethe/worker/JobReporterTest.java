@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.FisherChunk;
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.JobKind;
@@ -54,7 +55,12 @@ class JobReporterTest {
   void theOutcomeGoesAheadOfTheUpdateAndTheCommitMarkerIsLast() {
     // Given
     JobReporter reporter =
-        new JobReporter(new EventProducer(sent), topics, "w", Clock.fixed(NOW, ZoneOffset.UTC));
+        new JobReporter(
+            new EventProducer(sent),
+            topics,
+            "w",
+            Clock.fixed(NOW, ZoneOffset.UTC),
+            FisherEncoding.FLOAT32);
     FisherDiagonal sums =
         new FisherDiagonal(
             List.of(new FisherDiagonal.Tensor("w", List.of(300_000L), new float[300_000])), 7);

@@ -8,6 +8,7 @@ import io.lethe.artifact.ArtifactStores;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.DeepCleanParameters;
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelFormat;
@@ -74,7 +75,13 @@ class JobRunnerTest {
   private JobRunner runner(FisherSource fisher) {
     WorkerSettings settings =
         new WorkerSettings(
-            "w", "g", artifacts(), directory, Duration.ofSeconds(30), URI.create("http://unused"));
+            "w",
+            "g",
+            artifacts(),
+            directory,
+            Duration.ofSeconds(30),
+            URI.create("http://unused"),
+            FisherEncoding.FLOAT32);
     return new JobRunner(settings, fisher, this::forgetSet, Clock.fixed(NOW, ZoneOffset.UTC));
   }
 

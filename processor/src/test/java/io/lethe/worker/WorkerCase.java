@@ -6,6 +6,7 @@ import io.lethe.artifact.ArtifactStores;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.DeepCleanParameters;
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelFormat;
@@ -70,7 +71,8 @@ final class WorkerCase {
                 store.toString(),
                 directory,
                 Duration.ofSeconds(30),
-                URI.create("http://unused")),
+                URI.create("http://unused"),
+                FisherEncoding.FLOAT32),
             (modelId, anchorId) -> sums,
             this::forgetSet,
             Clock.fixed(NOW, ZoneOffset.UTC));

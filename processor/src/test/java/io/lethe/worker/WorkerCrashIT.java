@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 import static org.awaitility.Awaitility.await;
 
 import io.lethe.artifact.Artifact;
+import io.lethe.events.FisherEncoding;
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelVersion;
@@ -65,7 +66,9 @@ class WorkerCrashIT {
       Artifact model = small.train(directory, 1);
       WorkerSettings settings = settings("first");
       JobRunner runner = new JobRunner(settings, app, app, Clock.systemUTC());
-      JobReporter reporter = new JobReporter(producer, topics, "first", Clock.systemUTC());
+      JobReporter reporter =
+          new JobReporter(
+              producer, topics, "first", Clock.systemUTC(), FisherEncoding.FLOAT32);
       small.register("m", model, SmallCase.policy(1, 1));
       UnlearningJob anchor = job(kafka, topics, JobKind.ANCHOR);
       reporter.result(anchor, runner.run(anchor, Progress.NONE));
@@ -106,7 +109,8 @@ class WorkerCrashIT {
         directory.resolve("data").resolve("artifacts").toString(),
         directory.resolve("scratch-" + id),
         Duration.ofSeconds(30),
-        URI.create("http://unused"));
+        URI.create("http://unused"),
+        FisherEncoding.FLOAT32);
   }
 
   private static Phase phase(StreamApp app) {
