@@ -29,11 +29,12 @@ import java.util.function.Function;
 final class Responder implements AutoCloseable {
   private static final Duration POLL = Duration.ofMillis(50);
   private static final Evaluation EVALUATION =
-      new Evaluation(
-          new SetMetrics(0.5, 1.0, 10),
-          new SetMetrics(0.9, 0.1, 10),
-          new SetMetrics(0.8, 0.2, 10),
-          0.5);
+      Evaluation.newBuilder()
+          .setForget(metrics(0.5, 1))
+          .setRetain(metrics(0.9, 0.1))
+          .setHoldout(metrics(0.8, 0.2))
+          .setMembershipAuc(0.5)
+          .build();
   private static final String DIGEST = "b".repeat(64);
 
   private final KafkaSettings kafka;
@@ -146,5 +147,9 @@ final class Responder implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     sender.close();
+  }
+
+  private static SetMetrics metrics(double accuracy, double loss) {
+    return SetMetrics.newBuilder().setAccuracy(accuracy).setLoss(loss).setSamples(10).build();
   }
 }

@@ -1,17 +1,23 @@
 package io.lethe.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.bench.EraseBench;
 import io.lethe.bench.FisherBench;
 import io.lethe.bench.PendingBench;
 import io.lethe.bench.RestoreBench;
+import io.lethe.bench.SequenceBench;
 import io.lethe.bench.StreamBench;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.HeldoutMatch;
+import io.lethe.unlearning.HeldoutMatchParameters;
+import io.lethe.unlearning.UnlearningPipeline;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -178,6 +184,187 @@ final class BenchCommand {
     RestoreBench.Settings settings = new RestoreBench.Settings(mib, diagonalMib, folder.path());
     json.write(new RestoreBench(settings, Terminal.standard()).run());
     return Main.DONE;
+  }
+
+  @Command(
+      name = "erase",
+      description = {
+        "Every unlearning method beside a model that was retrained without the samples.",
+        "Trained models are cached: a run that was cut short goes on where it was."
+      },
+      mixinStandardHelpOptions = true)
+  int erase(
+      @Option(
+              names = "--cases",
+              paramLabel = "NAME",
+              split = ",",
+              description = "clean, changed, class, overfit, cost (default: ${DEFAULT-VALUE}).",
+              defaultValue = "clean,changed,overfit,cost")
+          List<String> cases,
+      @Option(
+              names = "--subjects",
+              paramLabel = "N",
+              description = "Data subjects in a batch (default: ${DEFAULT-VALUE}).",
+              defaultValue = "10")
+          int subjects,
+      @Option(
+              names = "--methods",
+              paramLabel = "NAME",
+              split = ",",
+              description = "Methods to compare (default: all).")
+          List<String> methods,
+      @Option(
+              names = "--heldout-match",
+              paramLabel = "RESERVOIR,STEPS,FORGET,RETAIN,RATE,SQUARE",
+              description = "Other hyperparameters of heldout-match than its defaults.")
+          String tuned,
+      @Mixin ErasureOptions erasure,
+      @Mixin Compute compute,
+      @Mixin JsonOption json)
+      throws IOException {
+    json.check();
+    compute.apply();
+    new EraseBench(
+            erasure.settings(
+                cases,
+                subjects,
+                methods == null ? UnlearningPipeline.methods() : methods,
+                heldoutMatch(tuned)),
+            Terminal.standard())
+        .run(json::write);
+    return Main.DONE;
+  }
+
+  @Command(
+      name = "sequence",
+      description = {
+        "Many batches one after the other by heldout-match, from the anchor and chained, beside a",
+        "model that was retrained on what is left."
+      },
+      mixinStandardHelpOptions = true)
+  int sequence(
+      @Option(
+              names = "--cases",
+              paramLabel = "NAME",
+              split = ",",
+              description = "clean, changed (default: ${DEFAULT-VALUE}).",
+              defaultValue = "clean")
+          List<String> cases,
+      @Option(
+              names = "--batches",
+              paramLabel = "N",
+              description = "Batches (default: ${DEFAULT-VALUE}).",
+              defaultValue = "10")
+          int batches,
+      @Option(
+              names = "--subjects",
+              paramLabel = "N",
+              description = "Data subjects in a batch (default: ${DEFAULT-VALUE}).",
+              defaultValue = "5")
+          int subjects,
+      @Option(
+              names = "--checkpoints",
+              paramLabel = "N",
+              description =
+                  "How often a model is retrained to compare with (default: ${DEFAULT-VALUE}).",
+              defaultValue = "1")
+          int checkpoints,
+      @Option(
+              names = "--heldout-match",
+              paramLabel = "RESERVOIR,STEPS,FORGET,RETAIN,RATE,SQUARE",
+              description = "Other hyperparameters of heldout-match than its defaults.")
+          String tuned,
+      @Mixin ErasureOptions erasure,
+      @Mixin Compute compute,
+      @Mixin JsonOption json)
+      throws IOException {
+    json.check();
+    compute.apply();
+    new SequenceBench(
+            new SequenceBench.Settings(
+                erasure.settings(cases, subjects, List.of(HeldoutMatch.NAME), heldoutMatch(tuned)),
+                batches,
+                checkpoints),
+            Terminal.standard())
+        .run(json::write);
+    return Main.DONE;
+  }
+
+  private static Optional<HeldoutMatchParameters> heldoutMatch(String text) {
+    if (text == null) {
+      return Optional.empty();
+    }
+    String[] parts = text.split(",");
+    try {
+      return Optional.of(
+          new HeldoutMatchParameters(
+              Integer.parseInt(parts[0]),
+              Integer.parseInt(parts[1]),
+              Integer.parseInt(parts[2]),
+              Integer.parseInt(parts[3]),
+              Double.parseDouble(parts[4]),
+              Double.parseDouble(parts[5])));
+    } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
+      throw new UnusableException(
+          "--heldout-match: six numbers, such as 3000,200,64,96,1e-3,0.1", e);
+    }
+  }
+
+  /** What the benches of erasure share. */
+  static final class ErasureOptions {
+    @Option(
+        names = "--dataset",
+        paramLabel = "URI",
+        description = "Data with a #test split (default: ${DEFAULT-VALUE}).")
+    private String dataset = "synthetic:digits?samples=4000&subjects=100&noise=0";
+
+    @Option(
+        names = "--lineage",
+        paramLabel = "CSV",
+        description = "Who its samples belong to, where the dataset does not know.")
+    private Path lineage;
+
+    @Option(
+        names = "--samples",
+        paramLabel = "N",
+        description = "About how many training samples to keep, of whole subjects (default: all).")
+    private int samples;
+
+    @Option(
+        names = "--folds",
+        paramLabel = "K",
+        description = "Folds of cross-fitting (default: ${DEFAULT-VALUE}).")
+    private int folds = 5;
+
+    @Option(
+        names = "--seeds",
+        paramLabel = "N",
+        description = "Trials of each case (default: ${DEFAULT-VALUE}).")
+    private int seeds = 5;
+
+    @Option(
+        names = "--cache",
+        paramLabel = "DIR",
+        description = "Folder of trained models (default: ${DEFAULT-VALUE}).")
+    private Path cache = Path.of("bench-cache");
+
+    EraseBench.Settings settings(
+        List<String> cases,
+        int subjects,
+        List<String> methods,
+        Optional<HeldoutMatchParameters> tuned) {
+      return new EraseBench.Settings(
+          cases,
+          dataset,
+          Optional.ofNullable(lineage),
+          samples,
+          subjects,
+          folds,
+          methods,
+          tuned,
+          seeds,
+          cache);
+    }
   }
 
   /** Which disk is measured on. */

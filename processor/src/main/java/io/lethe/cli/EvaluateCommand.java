@@ -1,15 +1,25 @@
 package io.lethe.cli;
 
-import io.lethe.events.Evaluation;
+import io.lethe.dataset.SampleDataset;
 import io.lethe.model.LoadedModel;
+import io.lethe.offline.HeldOutFile;
 import io.lethe.offline.Measurement;
 import io.lethe.offline.ModelFile;
+import io.lethe.offline.Recipe;
+import io.lethe.offline.Shadows;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.DeepClean;
 import io.lethe.unlearning.Evaluator;
+import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.HeldoutMatch;
 import io.lethe.unlearning.JobSamples;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Relearning;
+import io.lethe.unlearning.Tow;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -21,7 +31,8 @@ import picocli.CommandLine.Option;
     name = "evaluate",
     description = {
       "Measures a model on what it must forget, keep and generalise to, on the same seeded samples",
-      "as lethe unlearn; with a reference that was trained without the forget samples also ToW."
+      "as lethe unlearn, and how fast it relearns what it must forget; with a reference that was",
+      "trained without the forget samples also ToW."
     },
     mixinStandardHelpOptions = true)
 final class EvaluateCommand implements Callable<Integer> {
@@ -33,6 +44,36 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "A model that was trained without the forget samples.")
   private Path reference;
 
+  @Option(
+      names = "--shadow",
+      paramLabel = "K",
+      description = {
+        "Also train K models on everything and unlearn from each, train K others without the"
+            + " forget",
+        "samples, and compare: the NeurIPS 2023 unlearning score and KLOM. Needs --recipe."
+      })
+  private Integer shadow;
+
+  @Option(
+      names = "--recipe",
+      paramLabel = "FILE|NAME",
+      description = "How shadow models are trained; see lethe train.")
+  private String recipe;
+
+  @Option(
+      names = "--method",
+      paramLabel = "M",
+      description =
+          "How shadow models are unlearned from; repeat it for a ladder (default: heldout-match"
+              + " where --heldout is given, else deepclean).")
+  private List<String> methods;
+
+  @Option(
+      names = "--heldout",
+      paramLabel = "FILE.npz",
+      description = "Held-out targets: ids, logits. See lethe anchor.")
+  private Path heldOut;
+
   @Option(names = "--json", paramLabel = "FILE", description = "Also write the result as JSON.")
   private Path json;
 
@@ -43,15 +84,23 @@ final class EvaluateCommand implements Callable<Integer> {
     JsonFiles.requireWritable(json);
     ForgetOptions.Input input = forget.open();
     Optional<ModelFile> other = Optional.ofNullable(reference).map(ModelFile::of);
+    Optional<HeldOutTargets> targets =
+        Optional.ofNullable(heldOut).map(file -> HeldOutFile.read(file, input.dataset()));
+    Optional<Shadows> shadows = shadows(input, targets);
     compute.apply();
     Terminal terminal = Terminal.standard();
-    Evaluator evaluator =
-        new JobSamples(input.dataset(), input.holdout(), input.forget(), input.seed()).evaluator();
-    Evaluation own = evaluate(evaluator, input.model(), terminal);
+    JobSamples samples =
+        new JobSamples(
+            input.dataset(), input.holdout(), input.forget(), new int[0], targets, input.seed());
+    Evaluator.Measured own = measure(samples, input, input.model(), terminal);
+    Optional<Evaluator.Measured> beside =
+        other.map(file -> measure(samples, input, file, terminal));
     Measurement measurement =
         new Measurement(
-            own,
-            other.map(file -> evaluate(evaluator, file, terminal)),
+            own.evaluation(),
+            beside.map(Evaluator.Measured::evaluation),
+            beside.map(measured -> Tow.between(own, measured)),
+            shadows.map(all -> all.run(terminal)),
             input.holdout().isPresent());
     measurement.print(terminal);
     if (json != null) {
@@ -60,9 +109,32 @@ final class EvaluateCommand implements Callable<Integer> {
     return Main.DONE;
   }
 
-  private static Evaluation evaluate(Evaluator evaluator, ModelFile file, Terminal terminal) {
+  private Optional<Shadows> shadows(ForgetOptions.Input input, Optional<HeldOutTargets> targets) {
+    if (shadow == null) {
+      return Optional.empty();
+    }
+    if (recipe == null || shadow < 2) {
+      throw new UnusableException("--shadow takes at least 2 models, and --recipe");
+    }
+    SampleDataset data = input.dataset();
+    Recipe chosen =
+        Recipe.isName(recipe) ? Recipe.named(recipe, data) : Recipe.read(Path.of(recipe), data);
+    List<String> ladder =
+        methods != null
+            ? methods
+            : List.of(targets.isPresent() ? HeldoutMatch.NAME : DeepClean.NAME);
+    return Optional.of(
+        new Shadows(
+            shadow, chosen, data, input.holdout(), input.forget(), targets, ladder, input.seed()));
+  }
+
+  private static Evaluator.Measured measure(
+      JobSamples samples, ForgetOptions.Input input, ModelFile file, Terminal terminal) {
+    Progress progress = ShownProgress.ofJob(terminal);
     try (LoadedModel model = file.load()) {
-      return evaluator.evaluate(model, ShownProgress.ofJob(terminal));
+      Evaluator.Measured measured = samples.evaluator().measure(model, Optional.empty(), progress);
+      int steps = Relearning.steps(model, input.dataset(), input.forget(), input.seed(), progress);
+      return measured.withRelearnSteps(steps);
     }
   }
 }

@@ -6,6 +6,8 @@ import io.lethe.events.Evaluation;
 import io.lethe.events.SetMetrics;
 import io.lethe.json.JsonRecords;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.ShadowScores;
+import io.lethe.unlearning.Tow;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -15,35 +17,33 @@ import java.util.Optional;
  *
  * @param evaluation of the model
  * @param reference of a model that was trained without the forget samples, on the same samples
+ * @param tow nearness of the two
+ * @param shadows how like many retrained models many unlearned ones are
  * @param trueHoldout whether the model never saw the holdout samples; else they are a seeded tenth
  *     of the retained samples
  */
 public record Measurement(
-    Evaluation evaluation, Optional<Evaluation> reference, boolean trueHoldout) {
+    Evaluation evaluation,
+    Optional<Evaluation> reference,
+    Optional<Tow> tow,
+    Optional<ShadowScores> shadows,
+    boolean trueHoldout) {
 
   /**
-   * ToW, "tug of war" (Zhao et al. 2024, arXiv 2406.01257): the product over forget, retain and
-   * holdout of 1 − |accuracy − reference's accuracy|. 1: as good as retrained.
+   * Fields of the evaluation, then {@code trueHoldout} and, where there is a reference, {@code
+   * reference}, {@code tow} and {@code towInterval}; where there are shadow models, {@code shadow}.
    */
-  public Optional<Double> tow() {
-    return reference.map(
-        other ->
-            closeness(evaluation.getForget(), other.getForget())
-                * closeness(evaluation.getRetain(), other.getRetain())
-                * closeness(evaluation.getHoldout(), other.getHoldout()));
-  }
-
-  private static double closeness(SetMetrics one, SetMetrics other) {
-    return 1 - Math.abs(one.getAccuracy() - other.getAccuracy());
-  }
-
-  /** Fields of the evaluation, then {@code trueHoldout}, {@code reference} and {@code tow}. */
   public ObjectNode toJson() {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.setAll(JsonRecords.toJson(evaluation));
     json.put("trueHoldout", trueHoldout);
     reference.ifPresent(other -> json.set("reference", JsonRecords.toJson(other)));
-    tow().ifPresent(tow -> json.put("tow", tow));
+    tow.ifPresent(
+        nearness -> {
+          json.put("tow", nearness.value());
+          json.set("towInterval", JsonRecords.toJson(nearness.interval()));
+        });
+    shadows.ifPresent(scores -> json.set("shadow", json(scores)));
     return json;
   }
 
@@ -52,15 +52,48 @@ public record Measurement(
     head(terminal);
     row(terminal, "model", evaluation);
     reference.ifPresent(other -> row(terminal, "reference", other));
-    tow().ifPresent(tow -> terminal.line(String.format(Locale.ROOT, "  ToW %.3f", tow)));
+    tow.ifPresent(
+        nearness ->
+            terminal.line(
+                String.format(
+                    Locale.ROOT,
+                    "  ToW %.3f [%.3f, %.3f]",
+                    nearness.value(),
+                    nearness.interval().getLow(),
+                    nearness.interval().getHigh())));
+    shadows.ifPresent(
+        scores ->
+            terminal.line(
+                String.format(
+                    Locale.ROOT,
+                    "  %d shadow models: forgetting quality %.3f, NeurIPS 2023 score %.3f, KLOM on"
+                        + " forget %.2f, retain %.2f, holdout %.2f",
+                    scores.models(),
+                    scores.forgettingQuality(),
+                    scores.neurips2023(),
+                    scores.klomForget(),
+                    scores.klomRetain(),
+                    scores.klomHoldout())));
     if (!trueHoldout) {
       noteHoldout(terminal);
     }
   }
 
+  private static ObjectNode json(ShadowScores scores) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("models", scores.models());
+    json.put("forgettingQuality", scores.forgettingQuality());
+    json.put("neurips2023", scores.neurips2023());
+    json.put("klomForget", scores.klomForget());
+    json.put("klomRetain", scores.klomRetain());
+    json.put("klomHoldout", scores.klomHoldout());
+    return json;
+  }
+
   static void head(Terminal terminal) {
     terminal.line(
-        "  accuracy / loss       forget           retain           holdout          membership AUC");
+        "  accuracy / loss       forget           retain           holdout          membership"
+            + " AUC");
   }
 
   static void row(Terminal terminal, String name, Evaluation evaluation) {
@@ -77,8 +110,8 @@ public record Measurement(
 
   static void noteHoldout(Terminal terminal) {
     terminal.line(
-        "  No --holdout was given: a seeded tenth of the retained samples stands in, which the model"
-            + " has seen.");
+        "  No --holdout was given: a seeded tenth of the retained samples stands in, which the"
+            + " model has seen.");
   }
 
   private static String set(SetMetrics metrics) {

@@ -85,16 +85,27 @@ public record UnlearnReport(
         .leftOut()
         .forEach(
             method -> terminal.line("  " + method + " was left out: it needs what was not given."));
-    for (GateCheck check : result.checks()) {
-      terminal.line(
-          String.format(
-              Locale.ROOT,
-              "  gate: %s %.4f, at most %.4f: %s",
-              check.getName(),
-              check.getValue(),
-              check.getThreshold(),
-              check.getPassed() ? "passed" : "failed"));
-    }
+    result.checks().forEach(check -> terminal.line("  gate: " + describe(check)));
     terminal.line("  verdict " + result.verdict());
+  }
+
+  private static String describe(GateCheck check) {
+    String interval =
+        check
+            .getInterval()
+            .map(i -> String.format(Locale.ROOT, " [%.4f, %.4f]", i.getLow(), i.getHigh()))
+            .orElse("");
+    String least =
+        check.getLeast().map(l -> String.format(Locale.ROOT, "at least %.4f and ", l)).orElse("");
+    return String.format(
+        Locale.ROOT,
+        "%s %.4f%s, %sat most %.4f: %s%s",
+        check.getName(),
+        check.getValue(),
+        interval,
+        least,
+        check.getThreshold(),
+        check.getPassed() ? "passed" : "failed",
+        check.getConclusive() ? "" : ", not conclusive");
   }
 }

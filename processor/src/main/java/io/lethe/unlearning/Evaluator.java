@@ -5,25 +5,35 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.lethe.dataset.SampleDataset;
+import io.lethe.events.ClassMetrics;
 import io.lethe.events.Evaluation;
+import io.lethe.events.Interval;
 import io.lethe.events.JobStage;
 import io.lethe.events.SetMetrics;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * Measures models on fixed samples: what they must forget, what they must keep, and what they never
- * saw. The same evaluator gives figures that may be compared.
+ * saw. The same evaluator gives figures that may be compared, sample by sample.
  */
 public final class Evaluator {
   private static final int BATCH = 256;
+  private static final long BALANCE_SEED = 1;
 
   private final SampleDataset dataset;
   private final int[] forget;
   private final int[] retain;
   private final SampleDataset holdout;
   private final int[] holdoutSamples;
+  private final BitSet earlier;
+  private final Optional<HeldOutTargets> targets;
 
   /**
    * @param dataset the training dataset
@@ -38,57 +48,254 @@ public final class Evaluator {
       int[] retain,
       SampleDataset holdout,
       int[] holdoutSamples) {
+    this(dataset, forget, retain, holdout, holdoutSamples, new int[0], Optional.empty());
+  }
+
+  /**
+   * @param earlier those of {@code forget} that earlier batches erased
+   * @param targets what models that never saw them say about the forget samples; ignored where they
+   *     do not cover them
+   */
+  Evaluator(
+      SampleDataset dataset,
+      int[] forget,
+      int[] retain,
+      SampleDataset holdout,
+      int[] holdoutSamples,
+      int[] earlier,
+      Optional<HeldOutTargets> targets) {
     this.dataset = dataset;
     this.forget = forget.clone();
     this.retain = retain.clone();
     this.holdout = holdout;
     this.holdoutSamples = holdoutSamples.clone();
+    this.targets = targets.filter(all -> all.cover(forget));
+    this.earlier = new BitSet();
+    BitSet gone = new BitSet();
+    Arrays.stream(earlier).forEach(gone::set);
+    for (int i = 0; i < forget.length; i++) {
+      this.earlier.set(i, gone.get(forget[i]));
+    }
   }
 
   /**
    * What a model says about some samples.
    *
    * @param losses −log p(label), in nats
-   * @param correct number of samples whose likeliest class is the label
+   * @param hits whether the likeliest class is the label
    */
   @SuppressWarnings("ArrayRecordComponent") // passed on within a measurement
-  public record Scores(double[] losses, int correct) {
+  public record Scores(double[] losses, boolean[] hits) {
+    /** Number of samples whose likeliest class is the label. */
+    int correct() {
+      int correct = 0;
+      for (boolean hit : hits) {
+        correct += hit ? 1 : 0;
+      }
+      return correct;
+    }
+
+    /** Share of samples whose likeliest class is the label; 0 of none. */
+    public double accuracy() {
+      return hits.length == 0 ? 0 : (double) correct() / hits.length;
+    }
+
+    /** Those of some of the samples. */
+    Scores of(int[] indices) {
+      double[] someLosses = new double[indices.length];
+      boolean[] someHits = new boolean[indices.length];
+      for (int i = 0; i < indices.length; i++) {
+        someLosses[i] = losses[indices[i]];
+        someHits[i] = hits[indices[i]];
+      }
+      return new Scores(someLosses, someHits);
+    }
+
     SetMetrics metrics() {
-      int n = losses.length;
-      return new SetMetrics(
-          n == 0 ? 0 : (double) correct / n, Arrays.stream(losses).average().orElse(0), n);
+      return SetMetrics.newBuilder()
+          .setAccuracy(accuracy())
+          .setLoss(Arrays.stream(losses).average().orElse(0))
+          .setSamples(losses.length)
+          .setAccuracyInterval(Intervals.wilson(correct(), losses.length))
+          .setLossInterval(Intervals.mean(losses))
+          .build();
     }
   }
 
-  /** Accuracy and mean cross-entropy on the three sets, and the membership AUC. */
+  /**
+   * A model, measured sample by sample.
+   *
+   * @param expected what held-out targets say about the forget samples, where there are any
+   * @param earlier indices in {@code forget} of the samples that earlier batches erased
+   * @param retainLogP log-probabilities on the retain set (samples, classes), row-major
+   */
+  @SuppressWarnings("ArrayRecordComponent") // passed on within a job
+  public record Measured(
+      Evaluation evaluation,
+      Scores forget,
+      Scores retain,
+      Scores holdout,
+      Optional<Scores> expected,
+      int[] earlier,
+      double[] retainLogP) {
+    /** With what {@link Relearning} found. */
+    public Measured withRelearnSteps(int steps) {
+      return new Measured(
+          Evaluation.newBuilder(evaluation).setRelearnSteps(steps).build(),
+          forget,
+          retain,
+          holdout,
+          expected,
+          earlier,
+          retainLogP);
+    }
+  }
+
+  /** As {@link #measure}, of a model that was unlearned from no other. */
   public Evaluation evaluate(LoadedModel model, Progress progress) {
+    return measure(model, Optional.empty(), progress).evaluation();
+  }
+
+  /**
+   * Everything but relearning, which changes weights.
+   *
+   * @param parent the model that it was unlearned from, measured by this evaluator
+   */
+  public Measured measure(LoadedModel model, Optional<Measured> parent, Progress progress) {
     long total = (long) forget.length + retain.length + holdoutSamples.length;
-    Scores onForget = score(model, dataset, forget, progress, 0, total);
-    Scores onRetain = score(model, dataset, retain, progress, forget.length, total);
+    double[] retainLogP = new double[retain.length * dataset.classes()];
+    Scores onForget = score(model, dataset, forget, null, progress, 0, total);
+    Scores onRetain = score(model, dataset, retain, retainLogP, progress, forget.length, total);
     Scores onHoldout =
         score(
-            model, holdout, holdoutSamples, progress, (long) forget.length + retain.length, total);
-    return new Evaluation(
-        onForget.metrics(),
-        onRetain.metrics(),
-        onHoldout.metrics(),
-        membershipAuc(onForget.losses(), onHoldout.losses()));
+            model,
+            holdout,
+            holdoutSamples,
+            null,
+            progress,
+            (long) forget.length + retain.length,
+            total);
+    int[] early = earlier.stream().toArray();
+    Evaluation.Builder evaluation =
+        Evaluation.newBuilder()
+            .setForget(onForget.metrics())
+            .setRetain(byClass(onRetain, dataset, retain))
+            .setHoldout(byClass(onHoldout, holdout, holdoutSamples));
+    Attack attack = Attack.balanced(onForget.losses(), onHoldout.losses());
+    evaluation.setMembershipAuc(attack.auc()).setMembershipAucInterval(attack.interval());
+    if (early.length > 0) {
+      Scores onEarlier = onForget.of(early);
+      Attack again = Attack.balanced(onEarlier.losses(), onHoldout.losses());
+      evaluation
+          .setEarlier(onEarlier.metrics())
+          .setEarlierMembershipAuc(again.auc())
+          .setEarlierMembershipAucInterval(again.interval());
+    }
+    parent.ifPresent(
+        from -> {
+          double[] kl = divergences(from.retainLogP(), retainLogP, dataset.classes());
+          evaluation
+              .setRetainDivergence(Arrays.stream(kl).average().orElse(0))
+              .setRetainDivergenceInterval(Intervals.mean(kl));
+        });
+    return new Measured(
+        evaluation.build(),
+        onForget,
+        onRetain,
+        onHoldout,
+        targets.map(all -> expected(all, dataset, forget)),
+        early,
+        retainLogP);
+  }
+
+  /** The membership attack with as many forget as holdout samples. */
+  record Attack(double auc, Interval interval) {
+    /** The larger set is cut to the smaller's size, the same way for sets of the same sizes. */
+    static Attack balanced(double[] forget, double[] holdout) {
+      int size = Math.min(forget.length, holdout.length);
+      double[] members = some(forget, size);
+      double[] others = some(holdout, size);
+      return new Attack(MembershipAuc.of(members, others), MembershipAuc.interval(members, others));
+    }
+
+    private static double[] some(double[] values, int size) {
+      int[] all = IntStream.range(0, values.length).toArray();
+      int[] chosen = Sampling.choose(all, size, BALANCE_SEED);
+      return Arrays.stream(chosen).mapToDouble(i -> values[i]).toArray();
+    }
+  }
+
+  private static SetMetrics byClass(Scores scores, SampleDataset dataset, int[] samples) {
+    int[] hits = new int[dataset.classes()];
+    int[] all = new int[dataset.classes()];
+    for (int i = 0; i < samples.length; i++) {
+      int label = dataset.label(samples[i]);
+      all[label]++;
+      hits[label] += scores.hits()[i] ? 1 : 0;
+    }
+    List<ClassMetrics> classes = new ArrayList<>();
+    for (int label = 0; label < all.length; label++) {
+      if (all[label] > 0) {
+        classes.add(
+            new ClassMetrics(
+                label,
+                (double) hits[label] / all[label],
+                all[label],
+                Intervals.wilson(hits[label], all[label])));
+      }
+    }
+    return SetMetrics.newBuilder(scores.metrics()).setClasses(classes).build();
+  }
+
+  /** KL(p ‖ q) of each row, in nats. */
+  static double[] divergences(double[] logP, double[] logQ, int classes) {
+    double[] kl = new double[logP.length / classes];
+    for (int i = 0; i < logP.length; i++) {
+      kl[i / classes] += Math.exp(logP[i]) * (logP[i] - logQ[i]);
+    }
+    return kl;
+  }
+
+  private static Scores expected(HeldOutTargets targets, SampleDataset dataset, int[] samples) {
+    float[] logits = targets.logits(samples);
+    int classes = targets.classes();
+    double[] losses = new double[samples.length];
+    boolean[] hits = new boolean[samples.length];
+    for (int s = 0; s < samples.length; s++) {
+      int best = 0;
+      for (int c = 1; c < classes; c++) {
+        best = logits[s * classes + c] > logits[s * classes + best] ? c : best;
+      }
+      double most = logits[s * classes + best];
+      double sum = 0;
+      for (int c = 0; c < classes; c++) {
+        sum += Math.exp(logits[s * classes + c] - most);
+      }
+      int label = dataset.label(samples[s]);
+      losses[s] = most + Math.log(sum) - logits[s * classes + label];
+      hits[s] = best == label;
+    }
+    return new Scores(losses, hits);
   }
 
   /** Losses and hits of a model on samples, in eval mode. */
   public static Scores score(LoadedModel model, SampleDataset dataset, int[] samples) {
-    return score(model, dataset, samples, Progress.NONE, 0, samples.length);
+    return score(model, dataset, samples, null, Progress.NONE, 0, samples.length);
   }
 
+  /**
+   * @param logP takes log-probabilities (samples, classes); null: nobody wants them
+   */
   private static Scores score(
       LoadedModel model,
       SampleDataset dataset,
       int[] samples,
+      double[] logP,
       Progress progress,
       long done,
       long total) {
     double[] losses = new double[samples.length];
-    int correct = 0;
+    boolean[] hits = new boolean[samples.length];
     try (GradientMode off = GradientMode.off()) {
       for (int from = 0; from < samples.length; from += BATCH) {
         int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + BATCH));
@@ -100,41 +307,22 @@ public final class Evaluator {
                   .toType(DataType.FLOAT64, false)
                   .toDoubleArray();
           System.arraycopy(loss, 0, losses, from, loss.length);
-          correct +=
-              (int) logits.argMax(1).eq(xy.get(1)).toType(DataType.INT64, false).sum().getLong();
+          boolean[] hit = logits.argMax(1).eq(xy.get(1)).toBooleanArray();
+          System.arraycopy(hit, 0, hits, from, hit.length);
+          if (logP != null) {
+            // A model may have more outputs than the dataset has classes; those hold no sample.
+            double[] rows =
+                logits
+                    .logSoftmax(1)
+                    .get(":, :" + dataset.classes())
+                    .toType(DataType.FLOAT64, false)
+                    .toDoubleArray();
+            System.arraycopy(rows, 0, logP, from * dataset.classes(), rows.length);
+          }
         }
         progress.at(JobStage.EVALUATE, done + from + batch.length, total);
       }
     }
-    return new Scores(losses, correct);
-  }
-
-  /**
-   * Area under the ROC curve of the attack of Yeom et al. (CSF 2018, arXiv 1709.01604), which takes
-   * samples of low loss for members: the chance that a random forget sample has a lower loss than a
-   * random holdout sample, ties counted half. 0.5 where either set is empty.
-   */
-  static double membershipAuc(double[] forget, double[] holdout) {
-    if (forget.length == 0 || holdout.length == 0) {
-      return 0.5;
-    }
-    double[] members = forget.clone();
-    double[] others = holdout.clone();
-    Arrays.sort(members);
-    Arrays.sort(others);
-    double wins = 0;
-    int below = 0;
-    int upTo = 0;
-    for (double loss : members) {
-      while (below < others.length && others[below] < loss) {
-        below++;
-      }
-      upTo = Math.max(upTo, below);
-      while (upTo < others.length && others[upTo] == loss) {
-        upTo++;
-      }
-      wins += others.length - upTo + 0.5 * (upTo - below);
-    }
-    return wins / ((double) members.length * others.length);
+    return new Scores(losses, hits);
   }
 }

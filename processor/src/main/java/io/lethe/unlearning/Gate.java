@@ -3,9 +3,36 @@ package io.lethe.unlearning;
 import io.lethe.events.Evaluation;
 import io.lethe.events.GateCheck;
 import io.lethe.events.GateThresholds;
+import io.lethe.events.Interval;
+import io.lethe.events.Verdict;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
-/** Holds a release's figures to the policy's thresholds. */
+/**
+ * Holds a release's figures to the policy's thresholds: not the figure itself, which another sample
+ * of the same size would move, but its 95 % interval.
+ *
+ * <p>An interval lies within the thresholds, beyond one of them, or on both sides of one. A check
+ *
+ * <ul>
+ *   <li>passes when the interval lies within;
+ *   <li>fails when it lies beyond: the data refute the release;
+ *   <li>when it lies on both sides, passes and is marked as not conclusive or, where the policy is
+ *       strict, fails: a strict policy wants each figure shown to hold. With the few samples of a
+ *       single person hardly any interval is narrow enough for that, of a retrained model neither,
+ *       so that a strict policy asks for large batches or sends every release to a person.
+ * </ul>
+ *
+ * <p>A figure that is no number fails. All checks passed: RELEASE. Else ESCALATE to the next rung
+ * of the ladder, and on the last one HOLD: a person decides.
+ *
+ * <p>Forgetting is held to from both sides: samples that a model knows worse than one that never
+ * saw them stand out as much as samples that it knows better (the Streisand effect of Golatkar et
+ * al., CVPR 2020). What it should say about them is known where there are held-out targets. The
+ * holdout set is a stand-in: another person's samples may be harder or easier, so that without
+ * targets only a policy that says so is held to it.
+ */
 public final class Gate {
   /** Drop of the accuracy on retained samples, anchor minus release. */
   public static final String RETAIN_DROP = "retain_drop";
@@ -13,30 +40,128 @@ public final class Gate {
   /** Drop of the accuracy on the holdout set, anchor minus release. */
   public static final String HOLDOUT_DROP = "holdout_drop";
 
+  /** Accuracy on forget samples minus that of their held-out targets, or on the holdout set. */
+  public static final String FORGET_GAP = "forget_gap";
+
+  /** The same on the samples that earlier batches erased. */
+  public static final String EARLIER_GAP = "earlier_gap";
+
+  /** Membership AUC minus that of the held-out targets, or minus 0.5. */
+  public static final String MEMBERSHIP_GAP = "membership_gap";
+
+  /** Against held-out targets, where the policy says nothing. */
+  static final double DEFAULT_GAP = 0.1;
+
   private final GateThresholds thresholds;
 
   public Gate(GateThresholds thresholds) {
     this.thresholds = thresholds;
   }
 
-  /** One check per threshold. A figure that is no number fails. */
-  public List<GateCheck> check(Evaluation before, Evaluation after) {
-    return List.of(
-        check(
-            RETAIN_DROP,
-            before.getRetain().getAccuracy() - after.getRetain().getAccuracy(),
-            thresholds.getMaxRetainDrop()),
-        check(
-            HOLDOUT_DROP,
-            before.getHoldout().getAccuracy() - after.getHoldout().getAccuracy(),
-            thresholds.getMaxHoldoutDrop()));
+  /**
+   * One check per threshold that applies.
+   *
+   * @param before the model unlearned from
+   * @param after the release, measured by the same evaluator
+   */
+  public List<GateCheck> check(Evaluator.Measured before, Evaluator.Measured after) {
+    List<GateCheck> checks = new ArrayList<>();
+    checks.add(drop(RETAIN_DROP, before.retain(), after.retain(), thresholds.getMaxRetainDrop()));
+    checks.add(
+        drop(HOLDOUT_DROP, before.holdout(), after.holdout(), thresholds.getMaxHoldoutDrop()));
+    limit(thresholds.getMaxForgetGap(), after)
+        .ifPresent(
+            most -> {
+              int[] all =
+                  java.util.stream.IntStream.range(0, after.forget().hits().length).toArray();
+              checks.add(forgetGap(FORGET_GAP, after, all, most));
+              if (after.earlier().length > 0) {
+                checks.add(forgetGap(EARLIER_GAP, after, after.earlier(), most));
+              }
+            });
+    limit(thresholds.getMaxMembershipGap(), after)
+        .ifPresent(most -> checks.add(membershipGap(after, most)));
+    return checks;
   }
 
   public static boolean passed(List<GateCheck> checks) {
     return checks.stream().allMatch(GateCheck::getPassed);
   }
 
-  private static GateCheck check(String name, double value, double most) {
-    return new GateCheck(name, value, most, value <= most);
+  /**
+   * @param anotherRung whether the ladder goes on
+   */
+  public static Verdict verdict(List<GateCheck> checks, boolean anotherRung) {
+    return passed(checks) ? Verdict.RELEASE : anotherRung ? Verdict.ESCALATE : Verdict.HOLD;
+  }
+
+  private static Optional<Double> limit(Optional<Double> threshold, Evaluator.Measured after) {
+    return threshold.or(() -> after.expected().map(targets -> DEFAULT_GAP));
+  }
+
+  private GateCheck drop(
+      String name, Evaluator.Scores before, Evaluator.Scores after, double most) {
+    return judge(
+        name, before.accuracy() - after.accuracy(), paired(before, after), Optional.empty(), most);
+  }
+
+  private GateCheck forgetGap(String name, Evaluator.Measured after, int[] which, double most) {
+    Evaluator.Scores forget = after.forget().of(which);
+    Evaluator.Scores expected =
+        after.expected().map(targets -> targets.of(which)).orElse(after.holdout());
+    Interval interval =
+        after.expected().isPresent()
+            ? paired(forget, expected)
+            : Intervals.difference(
+                forget.correct(), forget.hits().length, expected.correct(), expected.hits().length);
+    return judge(name, forget.accuracy() - expected.accuracy(), interval, Optional.of(-most), most);
+  }
+
+  private GateCheck membershipGap(Evaluator.Measured after, double most) {
+    Evaluation evaluation = after.evaluation();
+    double expected =
+        after
+            .expected()
+            .map(
+                targets ->
+                    Evaluator.Attack.balanced(targets.losses(), after.holdout().losses()).auc())
+            .orElse(0.5);
+    Interval interval = evaluation.getMembershipAucInterval().orElseThrow();
+    return judge(
+        MEMBERSHIP_GAP,
+        evaluation.getMembershipAuc() - expected,
+        new Interval(interval.getLow() - expected, interval.getHigh() - expected),
+        Optional.of(-most),
+        most);
+  }
+
+  private static Interval paired(Evaluator.Scores first, Evaluator.Scores second) {
+    int onlyFirst = 0;
+    int onlySecond = 0;
+    for (int i = 0; i < first.hits().length; i++) {
+      onlyFirst += first.hits()[i] && !second.hits()[i] ? 1 : 0;
+      onlySecond += second.hits()[i] && !first.hits()[i] ? 1 : 0;
+    }
+    return Intervals.pairedDifference(onlyFirst, onlySecond, first.hits().length);
+  }
+
+  private GateCheck judge(
+      String name, double value, Interval interval, Optional<Double> least, double most) {
+    double lower = least.orElse(Double.NEGATIVE_INFINITY);
+    boolean within = interval.getLow() >= lower && interval.getHigh() <= most;
+    boolean beyond = interval.getLow() > most || interval.getHigh() < lower;
+    boolean number =
+        Double.isFinite(value)
+            && Double.isFinite(interval.getLow())
+            && Double.isFinite(interval.getHigh());
+    return GateCheck.newBuilder()
+        .setName(name)
+        .setValue(value)
+        .setThreshold(most)
+        .setLeast(least.orElse(null))
+        .setInterval(interval)
+        .setConclusive(number && (within || beyond))
+        .setPassed(number && (thresholds.getStrict() ? within : !beyond))
+        .build();
   }
 }

@@ -25,6 +25,20 @@ public final class JobSamples {
    */
   public JobSamples(
       SampleDataset dataset, Optional<SampleDataset> holdout, int[] forget, long seed) {
+    this(dataset, holdout, forget, new int[0], Optional.empty(), seed);
+  }
+
+  /**
+   * @param earlier those of {@code forget} that earlier batches erased
+   * @param targets what models that never saw them say about the forget samples
+   */
+  public JobSamples(
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] forget,
+      int[] earlier,
+      Optional<HeldOutTargets> targets,
+      long seed) {
     int[] retained = Sampling.complement(dataset.size(), forget);
     int[] holdoutPool;
     if (holdout.isPresent()) {
@@ -44,7 +58,9 @@ public final class JobSamples {
             forget,
             Sampling.choose(repairPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.RETAIN)),
             holdout.orElse(dataset),
-            Sampling.choose(holdoutPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.HOLDOUT)));
+            Sampling.choose(holdoutPool, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.HOLDOUT)),
+            earlier,
+            targets);
   }
 
   /** Retained samples that a repair may train on. */

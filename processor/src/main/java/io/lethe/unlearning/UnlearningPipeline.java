@@ -8,7 +8,6 @@ import io.lethe.events.GateCheck;
 import io.lethe.events.JobStage;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.StageSeconds;
-import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import java.nio.file.Path;
@@ -16,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 
@@ -28,6 +28,24 @@ import java.util.stream.IntStream;
 public final class UnlearningPipeline {
   private static final Map<String, Supplier<UnlearningMethod>> METHODS =
       Map.of(DeepClean.NAME, DeepClean::new, HeldoutMatch.NAME, HeldoutMatch::new);
+
+  /** Names of the methods that a ladder may list, sorted. */
+  public static List<String> methods() {
+    return METHODS.keySet().stream().sorted().toList();
+  }
+
+  /**
+   * A method of its own, outside of a ladder.
+   *
+   * @throws UnlearningException when none has that name
+   */
+  public static UnlearningMethod method(String name) {
+    if (!METHODS.containsKey(name)) {
+      throw new UnlearningException(
+          "unknown unlearning method %s; known are %s".formatted(name, methods()));
+    }
+    return METHODS.get(name).get();
+  }
 
   /**
    * An anchor's Fisher sums.
@@ -71,11 +89,7 @@ public final class UnlearningPipeline {
 
   private static void check(UnlearningRequest request) {
     for (String name : request.policy().getLadder()) {
-      if (!METHODS.containsKey(name)) {
-        throw new UnlearningException(
-            "unknown unlearning method %s; known are %s"
-                .formatted(name, METHODS.keySet().stream().sorted().toList()));
-      }
+      method(name);
     }
     if (request.policy().getLadder().isEmpty()) {
       throw new UnlearningException("the policy's ladder names no method");
@@ -130,7 +144,13 @@ public final class UnlearningPipeline {
               .sorted()
               .toArray();
       JobSamples samples =
-          new JobSamples(request.dataset(), request.holdout(), forget, request.seed());
+          new JobSamples(
+              request.dataset(),
+              request.holdout(),
+              forget,
+              request.erased(),
+              request.targets(),
+              request.seed());
       repairPool = samples.repairPool();
       evaluator = samples.evaluator();
     }
@@ -152,14 +172,14 @@ public final class UnlearningPipeline {
               request.seed(),
               progress);
       double fisherSeconds = watch.lap();
-      Evaluation before = measure();
+      Evaluator.Measured before = measure(Optional.empty());
       // Squared gradients are of the anchor's weights; what a method changes may be a release.
       request.start().ifPresent(this::startFrom);
       startWeights = model.copyWeights(job);
       List<String> leftOut = new ArrayList<>();
       List<UnlearningMethod> ladder = new ArrayList<>();
       for (String name : request.policy().getLadder()) {
-        UnlearningMethod rung = METHODS.get(name).get();
+        UnlearningMethod rung = method(name);
         if (rung.canApply(task)) {
           ladder.add(rung);
         } else {
@@ -172,15 +192,15 @@ public final class UnlearningPipeline {
       }
       UnlearningMethod method = null;
       UnlearningMethod.Applied applied = null;
-      Evaluation after = null;
+      Evaluator.Measured after = null;
       List<GateCheck> checks = List.of();
-      for (UnlearningMethod rung : ladder) {
+      for (UnlearningMethod rung : ladder) { // ESCALATE: the next one
         method = rung;
         model.assignWeights(startWeights);
         applied = method.apply(task);
         methodSeconds += applied.methodSeconds();
         repairSeconds += applied.repairSeconds();
-        after = measure();
+        after = measure(Optional.of(before));
         checks = new Gate(request.policy().getGate()).check(before, after);
         if (Gate.passed(checks)) {
           break;
@@ -191,7 +211,7 @@ public final class UnlearningPipeline {
       model.assignWeights(startWeights);
       UnlearningMethod control = method.control(applied);
       control.apply(task);
-      Evaluation controlled = evaluator.evaluate(model, progress);
+      Evaluation controlled = evaluator.measure(model, Optional.of(before), progress).evaluation();
       evaluateSeconds += watch.lap();
       progress.at(JobStage.STORE, 0, 1);
       model.assignWeights(released);
@@ -200,13 +220,13 @@ public final class UnlearningPipeline {
           batchFisher,
           method.name(),
           applied.selectedFraction(),
-          before,
-          after,
+          before.evaluation(),
+          after.evaluation(),
           controlled,
           control.name(),
           List.copyOf(leftOut),
           checks,
-          Gate.passed(checks) ? Verdict.RELEASE : Verdict.HOLD,
+          Gate.verdict(checks, false),
           request.holdout().isPresent(),
           new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
     }
@@ -218,11 +238,11 @@ public final class UnlearningPipeline {
       }
     }
 
-    private Evaluation measure() {
+    private Evaluator.Measured measure(Optional<Evaluator.Measured> parent) {
       watch.lap();
-      Evaluation evaluation = evaluator.evaluate(model, progress);
+      Evaluator.Measured measured = evaluator.measure(model, parent, progress);
       evaluateSeconds += watch.lap();
-      return evaluation;
+      return measured;
     }
   }
 

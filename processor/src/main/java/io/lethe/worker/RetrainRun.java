@@ -3,7 +3,6 @@ package io.lethe.worker;
 import io.lethe.artifact.Artifact;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.dataset.SubsetDataset;
-import io.lethe.events.Evaluation;
 import io.lethe.events.GateCheck;
 import io.lethe.events.JobStage;
 import io.lethe.events.ResolvedClass;
@@ -55,9 +54,9 @@ final class RetrainRun {
                 JobInputs.present(dataset, forget),
                 job.getPolicy().getSeed())
             .evaluator();
-    Evaluation before;
+    Evaluator.Measured before;
     try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
-      before = evaluator.evaluate(anchor, inputs.progress());
+      before = evaluator.measure(anchor, Optional.empty(), inputs.progress());
     }
     long began = System.nanoTime();
     try (LoadedModel model = recipe.init().create(recipe.training().seed())) {
@@ -68,7 +67,8 @@ final class RetrainRun {
               IntStream.range(0, rest.size()).toArray(),
               (stage, step, steps) -> inputs.progress().at(JobStage.TRAIN, step, steps));
       final double seconds = (System.nanoTime() - began) * 1e-9;
-      Evaluation after = evaluator.evaluate(model, inputs.progress());
+      Evaluator.Measured after =
+          evaluator.measure(model, Optional.of(before), inputs.progress());
       inputs.progress().at(JobStage.STORE, 0, 1);
       model.write(output);
       Artifact artifact = inputs.artifacts().put(output);
@@ -81,8 +81,8 @@ final class RetrainRun {
               .setArtifactSha256(artifact.sha256())
               .setMethod(METHOD)
               .setSelectedFraction(1.0)
-              .setBefore(before)
-              .setAfter(after)
+              .setBefore(before.evaluation())
+              .setAfter(after.evaluation())
               .setChecks(checks)
               .setResolvedClasses(classes)
               .setSeconds(new StageSeconds(0.0, seconds, 0.0, 0.0))

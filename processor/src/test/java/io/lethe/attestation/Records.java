@@ -1,8 +1,10 @@
 package io.lethe.attestation;
 
+import io.lethe.events.ClassMetrics;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.Evaluation;
 import io.lethe.events.GateCheck;
+import io.lethe.events.Interval;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.ModelResult;
 import io.lethe.events.ModelVersion;
@@ -34,7 +36,10 @@ final class Records {
         .setBefore(evaluation(0.99))
         .setAfter(evaluation(0.8))
         .setControl(evaluation(0.9))
-        .setChecks(List.of(new GateCheck("holdoutDrop", 0.01, 0.02, true)))
+        .setChecks(
+            List.of(
+                new GateCheck(
+                    "holdoutDrop", 0.01, 0.02, true, -0.02, new Interval(0.0, 0.03), false)))
         .setRequests(2)
         .setSamples(30)
         .setErasedSamples((int) (30 * version))
@@ -83,7 +88,28 @@ final class Records {
   }
 
   private static Evaluation evaluation(double accuracy) {
-    SetMetrics metrics = new SetMetrics(accuracy, 1 - accuracy, 100);
-    return new Evaluation(metrics, metrics, metrics, 0.5);
+    Interval interval = new Interval(accuracy - 0.1, accuracy + 0.1);
+    SetMetrics metrics =
+        SetMetrics.newBuilder()
+            .setAccuracy(accuracy)
+            .setLoss(1 - accuracy)
+            .setSamples(100)
+            .setAccuracyInterval(interval)
+            .setLossInterval(interval)
+            .setClasses(List.of(new ClassMetrics(3, accuracy, 10, interval)))
+            .build();
+    return Evaluation.newBuilder()
+        .setForget(metrics)
+        .setRetain(metrics)
+        .setHoldout(metrics)
+        .setMembershipAuc(0.5)
+        .setMembershipAucInterval(interval)
+        .setEarlier(metrics)
+        .setEarlierMembershipAuc(0.5)
+        .setEarlierMembershipAucInterval(interval)
+        .setRetainDivergence(0.01)
+        .setRetainDivergenceInterval(interval)
+        .setRelearnSteps(7)
+        .build();
   }
 }

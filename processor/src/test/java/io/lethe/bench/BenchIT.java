@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.HeldoutMatchParameters;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -11,8 +12,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,6 +64,78 @@ class BenchIT {
         .isEqualTo(
             json.at("/mlp/samplesPerSecond").asDouble()
                 / json.at("/mlp/forwardBackwardPerSecond").asDouble());
+  }
+
+  @Test
+  void erase() throws IOException {
+    EraseBench.Settings settings = erasure(List.of("clean", "changed", "class"));
+    List<ObjectNode> written = new ArrayList<>();
+
+    ObjectNode json =
+        new EraseBench(settings, terminal).run(figures -> written.add(figures.deepCopy()));
+
+    for (String row : List.of("before", "retrained", "deepclean", "random-mask", "heldout-match")) {
+      assertPositive(json, "/changed/summary/" + row + "/tow/mean");
+      assertThat(json.at("/changed/seeds/0/rows/" + row + "/changedMembershipAuc").asDouble())
+          .isBetween(0.0, 1.0);
+    }
+    assertThat(json.at("/clean/summary/retrained/tow/mean").asDouble()).isEqualTo(1);
+    assertThat(json.at("/class/seeds/0/rows").has("heldout-match")).isFalse();
+    // Each seed is handed over when it is done, and what was trained is not trained again
+    assertThat(written).hasSize(3);
+    long files = filesIn(directory);
+    ObjectNode again = new EraseBench(settings, terminal).run(figures -> {});
+    assertThat(filesIn(directory)).isEqualTo(files);
+    assertThat(again.at("/clean/seeds/0/rows/heldout-match/tow"))
+        .isEqualTo(json.at("/clean/seeds/0/rows/heldout-match/tow"));
+  }
+
+  @Test
+  void sequence() throws IOException {
+    EraseBench.Settings settings = erasure(List.of("clean"));
+
+    ObjectNode json =
+        new SequenceBench(new SequenceBench.Settings(settings, 3, 1), terminal).run(f -> {});
+
+    for (String mode : List.of("anchored", "chained")) {
+      assertThat(json.at("/clean/seeds/0/" + mode)).hasSize(3);
+      assertThat(json.at("/clean/seeds/0/" + mode + "/1").has("retrainedHoldoutAccuracy"))
+          .isFalse();
+      assertPositive(json, "/clean/seeds/0/" + mode + "/2/retrainedHoldoutAccuracy");
+      assertThat(json.at("/clean/seeds/0/" + mode + "/2/forgetGaps")).hasSize(3);
+    }
+  }
+
+  @Test
+  void cost() throws IOException {
+    ObjectNode json = new EraseBench(erasure(List.of("cost")), terminal).run(figures -> {});
+
+    assertPositive(
+        json,
+        "/cost/batchSeconds",
+        "/cost/ratio",
+        "/cost/retrainingOverBatch",
+        "/cost/fisherOfAllOverBatch");
+  }
+
+  private EraseBench.Settings erasure(List<String> cases) {
+    return new EraseBench.Settings(
+        cases,
+        "synthetic:digits?samples=400&subjects=40&side=8&noise=0",
+        Optional.empty(),
+        0,
+        2,
+        2,
+        List.of("deepclean", "heldout-match"),
+        Optional.of(new HeldoutMatchParameters(50, 3, 8, 8, 1e-3, 0.1)),
+        1,
+        directory);
+  }
+
+  private static long filesIn(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.count();
+    }
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.lethe.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -276,7 +277,64 @@ class OfflineCommandsIT {
       double own = measured.get(set).get("accuracy").asDouble();
       tow *= 1 - Math.abs(own - measured.at("/reference/" + set + "/accuracy").asDouble());
     }
-    assertThat(measured.get("tow").asDouble()).isEqualTo(tow);
+    assertThat(measured.get("tow").asDouble()).isCloseTo(tow, within(1e-12));
+    assertThat(measured.at("/towInterval/low").asDouble()).isBetween(0.0, tow);
+    assertThat(measured.at("/relearnSteps").asInt()).isBetween(0, 51);
+    assertThat(measured.at("/membershipAucInterval/low").asDouble())
+        .isLessThan(measured.get("membershipAuc").asDouble());
+    for (String set : List.of("forget", "retain", "holdout")) {
+      double accuracy = measured.get(set).get("accuracy").asDouble();
+      assertThat(measured.at("/" + set + "/accuracyInterval/low").asDouble()).isLessThan(accuracy);
+    }
+  }
+
+  @Test
+  void shadowModelsSayHowLikeRetrainedModelsUnlearnedOnesAre() throws IOException {
+    // Given
+    Path json = directory.resolve("e.json");
+    Path recipe =
+        Files.writeString(
+            directory.resolve("recipe.json"),
+            "{\"init\": {\"architecture\": \"mlp\", \"widths\": [16]}, \"epochs\": 1}");
+
+    // When
+    Answer answer =
+        run(
+            "evaluate",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--shadow",
+            "2",
+            "--recipe",
+            recipe,
+            "--json",
+            json);
+
+    // Then
+    assertThat(answer).isEqualTo(new Answer(0, ""));
+    JsonNode shadow = json(json).get("shadow");
+    assertThat(shadow.get("models").asInt()).isEqualTo(2);
+    assertThat(shadow.get("forgettingQuality").asDouble()).isBetween(1e-4, 1.0);
+    assertThat(shadow.get("neurips2023").asDouble()).isPositive();
+    for (String set : List.of("Forget", "Retain", "Holdout")) {
+      assertThat(shadow.get("klom" + set).asDouble()).isNotNegative();
+    }
+    assertOneLine(
+        run(
+            "evaluate",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--shadow",
+            "2"),
+        "--recipe");
   }
 
   @Test

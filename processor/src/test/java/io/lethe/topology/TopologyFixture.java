@@ -369,11 +369,12 @@ final class TopologyFixture implements AutoCloseable {
 
   JobOutcome outcomeOf(UnlearningJob job, Verdict verdict) {
     Evaluation evaluation =
-        new Evaluation(
-            new SetMetrics(0.5, 1.0, 10),
-            new SetMetrics(0.9, 0.1, 10),
-            new SetMetrics(0.8, 0.2, 10),
-            0.5);
+        Evaluation.newBuilder()
+            .setForget(metrics(0.5, 1))
+            .setRetain(metrics(0.9, 0.1))
+            .setHoldout(metrics(0.8, 0.2))
+            .setMembershipAuc(0.5)
+            .build();
     return JobOutcome.newBuilder()
         .setJobId(job.getJobId())
         .setKind(job.getKind())
@@ -530,5 +531,9 @@ final class TopologyFixture implements AutoCloseable {
   @Override
   public void close() {
     driver.close();
+  }
+
+  private static SetMetrics metrics(double accuracy, double loss) {
+    return SetMetrics.newBuilder().setAccuracy(accuracy).setLoss(loss).setSamples(10).build();
   }
 }

@@ -8,10 +8,13 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
+import io.lethe.events.ClassMetrics;
 import io.lethe.events.Evaluation;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
@@ -35,7 +38,7 @@ class EvaluatorTest {
         }
       }
 
-      double auc = Evaluator.membershipAuc(forget, holdout);
+      double auc = MembershipAuc.of(forget, holdout);
 
       assertThat(auc).isCloseTo(wins / (forget.length * holdout.length), within(1e-12));
     }
@@ -43,7 +46,7 @@ class EvaluatorTest {
 
   @Test
   void anEmptySetTellsNothing() {
-    assertThat(Evaluator.membershipAuc(new double[0], new double[] {1})).isEqualTo(0.5);
+    assertThat(MembershipAuc.of(new double[0], new double[] {1})).isEqualTo(0.5);
   }
 
   @Test
@@ -80,6 +83,133 @@ class EvaluatorTest {
       assertThat(evaluation.getRetain().getSamples()).isEqualTo(2);
       assertThat(evaluation.getHoldout().getSamples()).isEqualTo(3);
     }
+  }
+
+  @Test
+  void accuracyByClassAddsUpToTheWhole() {
+    int[] retain = IntStream.range(0, 300).toArray();
+    try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1)) {
+      Evaluator evaluator = new Evaluator(DATA, new int[] {301}, retain, DATA, new int[] {302});
+
+      Evaluation evaluation = evaluator.evaluate(model, Progress.NONE);
+
+      List<ClassMetrics> classes = evaluation.getRetain().getClasses();
+      assertThat(classes.stream().mapToInt(ClassMetrics::getSamples).sum()).isEqualTo(300);
+      assertThat(classes.stream().mapToDouble(c -> c.getAccuracy() * c.getSamples()).sum())
+          .isCloseTo(300 * evaluation.getRetain().getAccuracy(), within(1e-9));
+      for (ClassMetrics one : classes) {
+        int[] own = IntStream.of(retain).filter(i -> DATA.label(i) == one.getLabel()).toArray();
+        assertThat(one.getSamples()).isEqualTo(own.length);
+        assertThat(one.getAccuracy()).isEqualTo(Evaluator.score(model, DATA, own).accuracy());
+      }
+      // A person's few samples by class would tell their labels
+      assertThat(evaluation.getForget().getClasses()).isEmpty();
+    }
+  }
+
+  @Test
+  void theAttackTakesAsManyOfEach() {
+    double[] forget = {1, 1, 1};
+    double[] holdout = DoubleStream.iterate(0, v -> v + 1).limit(1000).toArray();
+
+    Evaluator.Attack attack = Evaluator.Attack.balanced(forget, holdout);
+
+    // Three of the thousand: the area is a multiple of 1/9 or, with a tie, of 1/18
+    assertThat(attack.auc() * 18).isCloseTo(Math.rint(attack.auc() * 18), within(1e-9));
+    assertThat(Evaluator.Attack.balanced(forget, holdout)).isEqualTo(attack);
+  }
+
+  @Test
+  void divergenceIsThatOfTheDistributions() {
+    double[] p = {Math.log(0.5), Math.log(0.5), Math.log(0.9), Math.log(0.1)};
+    double[] q = {Math.log(0.25), Math.log(0.75), Math.log(0.9), Math.log(0.1)};
+
+    double[] kl = Evaluator.divergences(p, q, 2);
+
+    assertThat(kl[0]).isCloseTo(0.5 * Math.log(2) + 0.5 * Math.log(2 / 3.0), within(1e-12));
+    assertThat(kl[1]).isZero();
+  }
+
+  @Test
+  void measuresWhatChangedAgainstTheParentAndWhatEarlierBatchesErased() {
+    int[] forget = IntStream.range(0, 60).toArray();
+    int[] earlier = IntStream.range(0, 20).toArray();
+    int[] retain = IntStream.range(60, 260).toArray();
+    int[] holdout = IntStream.range(300, 500).toArray();
+    Evaluator evaluator =
+        new Evaluator(DATA, forget, retain, DATA, holdout, earlier, Optional.empty());
+    try (LoadedModel parent = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1);
+        LoadedModel child = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 2)) {
+      Evaluator.Measured before = evaluator.measure(parent, Optional.empty(), Progress.NONE);
+
+      Evaluator.Measured same = evaluator.measure(parent, Optional.of(before), Progress.NONE);
+      Evaluator.Measured after = evaluator.measure(child, Optional.of(before), Progress.NONE);
+
+      assertThat(before.evaluation().getRetainDivergence()).isEmpty();
+      assertThat(same.evaluation().getRetainDivergence()).contains(0.0);
+      assertThat(after.evaluation().getRetainDivergence().orElseThrow()).isPositive();
+      assertThat(after.evaluation().getEarlier().orElseThrow())
+          .isEqualTo(Evaluator.score(child, DATA, earlier).metrics());
+      assertThat(after.evaluation().getEarlierMembershipAucInterval()).isPresent();
+      assertThat(Tow.between(before, before).value()).isEqualTo(1);
+      double tow =
+          (1 - gap(before.forget(), after.forget()))
+              * (1 - gap(before.retain(), after.retain()))
+              * (1 - gap(before.holdout(), after.holdout()));
+      Tow between = Tow.between(before, after);
+      assertThat(between.value()).isCloseTo(tow, within(1e-12));
+      assertThat(between.interval().getLow()).isLessThan(tow);
+      assertThat(between.interval().getHigh()).isGreaterThan(tow - 0.05);
+    }
+  }
+
+  @Test
+  void targetsSayWhatIsExpectedOfForgetSamples() {
+    int[] forget = {0, 1, 2};
+    float[] logits = new float[30];
+    logits[DATA.label(0)] = 5; // right
+    logits[10 + (DATA.label(1) + 1) % 10] = 5; // wrong
+    Evaluator evaluator =
+        new Evaluator(
+            DATA,
+            forget,
+            new int[] {4},
+            DATA,
+            new int[] {5},
+            new int[0],
+            Optional.of(HeldOutTargets.of(10, forget, logits)));
+    try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1)) {
+      Evaluator.Scores expected =
+          evaluator.measure(model, Optional.empty(), Progress.NONE).expected().orElseThrow();
+
+      double sum = Math.log(9 + Math.exp(5));
+      assertThat(expected.losses())
+          .containsExactly(new double[] {sum - 5, sum, Math.log(10)}, within(1e-12));
+      assertThat(expected.hits()[0]).isTrue();
+      assertThat(expected.hits()[1]).isFalse();
+    }
+  }
+
+  @Test
+  void relearningTakesLongerTheLessIsKnownAndLeavesTheWeights() {
+    int[] forget = IntStream.range(0, 40).toArray();
+    TrainingRecipe recipe = new TrainingRecipe(40, 8, 0.01, TrainingRecipe.Schedule.CONSTANT, 0, 1);
+    try (LoadedModel knows = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 64), 1);
+        LoadedModel ignorant = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 64), 1)) {
+      new Trainer(recipe).train(knows, DATA, forget, Progress.NONE);
+      float[] weights = ignorant.weights().get(0).array().toFloatArray();
+
+      int none = Relearning.steps(knows, DATA, forget, 1, Progress.NONE);
+      int many = Relearning.steps(ignorant, DATA, forget, 1, Progress.NONE);
+
+      assertThat(none).isZero();
+      assertThat(many).isGreaterThan(5);
+      assertThat(ignorant.weights().get(0).array().toFloatArray()).containsExactly(weights);
+    }
+  }
+
+  private static double gap(Evaluator.Scores one, Evaluator.Scores other) {
+    return Math.abs(one.accuracy() - other.accuracy());
   }
 
   private static double[] losses(Random random, int count) {

@@ -1,46 +1,197 @@
 package io.lethe.unlearning;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.lethe.events.Evaluation;
 import io.lethe.events.GateCheck;
 import io.lethe.events.GateThresholds;
-import io.lethe.events.SetMetrics;
+import io.lethe.events.Interval;
+import io.lethe.events.Verdict;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class GateTest {
-  private final Gate gate = new Gate(new GateThresholds(0.05, 0.02));
+  private static final int N = 1000;
 
   @Test
-  void passesUpToTheThreshold() {
-    List<GateCheck> checks = gate.check(evaluation(1, 0.75), evaluation(0.95, 0.74));
+  void anIntervalWithinTheThresholdsPasses() {
+    List<GateCheck> checks = gate(false).check(measured(1000, 750, 750), measured(990, 750, 750));
 
     assertThat(checks)
         .extracting(GateCheck::getName)
         .containsExactly("retain_drop", "holdout_drop");
     assertThat(checks).extracting(GateCheck::getThreshold).containsExactly(0.05, 0.02);
-    assertThat(checks.get(1).getValue()).isEqualTo(0.75 - 0.74);
-    assertThat(Gate.passed(gate.check(evaluation(1, 0.75), evaluation(1.0, 0.74)))).isTrue();
+    assertThat(checks).allMatch(GateCheck::getPassed).allMatch(GateCheck::getConclusive);
+    assertThat(checks.get(0).getValue()).isCloseTo(0.01, within(1e-12));
+    assertThat(Gate.verdict(checks, true)).isEqualTo(Verdict.RELEASE);
   }
 
   @Test
-  void oneFigureAboveItsThresholdFailsTheRelease() {
-    assertThat(Gate.passed(gate.check(evaluation(1, 0.75), evaluation(0.9, 0.75)))).isFalse();
-    assertThat(Gate.passed(gate.check(evaluation(1, 0.75), evaluation(1, 0.7)))).isFalse();
+  void anIntervalBeyondAThresholdEscalatesAndOnTheLastRungIsHeld() {
+    List<GateCheck> checks = gate(false).check(measured(1000, 750, 750), measured(900, 750, 750));
+
+    assertThat(checks.get(0).getPassed()).isFalse();
+    assertThat(checks.get(0).getConclusive()).isTrue();
+    assertThat(checks.get(1).getPassed()).isTrue();
+    assertThat(Gate.verdict(checks, true)).isEqualTo(Verdict.ESCALATE);
+    assertThat(Gate.verdict(checks, false)).isEqualTo(Verdict.HOLD);
+  }
+
+  @Test
+  void anIntervalOnBothSidesPassesOnlyWhereThePolicyIsNotStrict() {
+    // Drops of 5.5 and of 4.5 points of 1000 samples: both intervals reach over 5 points
+    for (int kept : new int[] {945, 955}) {
+      Evaluator.Measured before = measured(1000, 750, 750);
+      GateCheck lenient = gate(false).check(before, measured(kept, 750, 750)).get(0);
+      GateCheck strict = gate(true).check(before, measured(kept, 750, 750)).get(0);
+
+      assertThat(lenient.getInterval().orElseThrow().getLow()).isLessThan(0.05);
+      assertThat(lenient.getInterval().orElseThrow().getHigh()).isGreaterThan(0.05);
+      assertThat(lenient.getPassed()).isTrue();
+      assertThat(lenient.getConclusive()).isFalse();
+      assertThat(strict.getPassed()).isFalse();
+    }
+  }
+
+  @Test
+  void forgettingIsHeldToFromBothSidesByTheTargets() {
+    Evaluator.Measured before = measured(1000, 750, 1000);
+    List<GateCheck> right = gate(false).check(before, expecting(measured(1000, 750, 760), 750));
+    List<GateCheck> little = gate(false).check(before, expecting(measured(1000, 750, 1000), 750));
+    List<GateCheck> much = gate(false).check(before, expecting(measured(1000, 750, 450), 750));
+
+    assertThat(check(right, "forget_gap").getPassed()).isTrue();
+    assertThat(check(little, "forget_gap").getPassed()).isFalse();
+    assertThat(check(much, "forget_gap").getPassed()).isFalse();
+    assertThat(check(much, "forget_gap").getLeast()).contains(-0.1);
+    assertThat(check(much, "forget_gap").getThreshold()).isEqualTo(0.1);
+    assertThat(check(much, "forget_gap").getValue()).isCloseTo(-0.3, within(1e-12));
+    assertThat(check(much, "membership_gap").getPassed()).isFalse();
+    assertThat(check(much, "membership_gap").getValue()).isNegative();
+    assertThat(check(little, "membership_gap").getPassed()).isFalse();
+    assertThat(check(little, "membership_gap").getValue()).isPositive();
+    assertThat(check(right, "membership_gap").getPassed()).isTrue();
+  }
+
+  @Test
+  void withoutTargetsTheHoldoutSetStandsInWhereThePolicySaysSo() {
+    Gate gate =
+        new Gate(
+            GateThresholds.newBuilder().setMaxForgetGap(0.05).setMaxMembershipGap(0.05).build());
+    Evaluator.Measured before = measured(1000, 750, 1000);
+
+    assertThat(check(gate.check(before, measured(1000, 750, 751)), "forget_gap").getPassed())
+        .isTrue();
+    assertThat(check(gate.check(before, measured(1000, 750, 600)), "forget_gap").getPassed())
+        .isFalse();
+    assertThat(check(gate.check(before, measured(1000, 750, 900)), "membership_gap").getPassed())
+        .isFalse();
+  }
+
+  @Test
+  void earlierErasedSamplesAreHeldToAsWell() {
+    // 200 of 1000 forget samples are earlier ones, which came back: 5 % of all, a quarter of these
+    Evaluator.Measured after = expecting(measured(1000, 750, 800), 750);
+    int[] earlier = java.util.stream.IntStream.range(700, 900).toArray();
+    Evaluator.Measured withEarlier =
+        new Evaluator.Measured(
+            after.evaluation(),
+            after.forget(),
+            after.retain(),
+            after.holdout(),
+            after.expected(),
+            earlier,
+            new double[0]);
+
+    List<GateCheck> checks = gate(false).check(measured(1000, 750, 1000), withEarlier);
+
+    assertThat(check(checks, "forget_gap").getPassed()).isTrue();
+    assertThat(check(checks, "earlier_gap").getPassed()).isFalse();
+    assertThat(check(checks, "earlier_gap").getValue()).isCloseTo(0.25, within(1e-12));
   }
 
   @Test
   void aFigureThatIsNoNumberFails() {
-    assertThat(Gate.passed(gate.check(evaluation(1, 0.75), evaluation(Double.NaN, 0.75))))
-        .isFalse();
+    Evaluator.Measured after = measured(1000, 750, 750);
+    Evaluation nan =
+        Evaluation.newBuilder(after.evaluation())
+            .setMembershipAuc(Double.NaN)
+            .setMembershipAucInterval(new Interval(Double.NaN, Double.NaN))
+            .build();
+    Evaluator.Measured broken =
+        expecting(
+            new Evaluator.Measured(
+                nan,
+                after.forget(),
+                after.retain(),
+                after.holdout(),
+                Optional.empty(),
+                new int[0],
+                new double[0]),
+            750);
+
+    GateCheck check = check(gate(false).check(measured(1000, 750, 1000), broken), "membership_gap");
+
+    assertThat(check.getPassed()).isFalse();
+    assertThat(check.getConclusive()).isFalse();
   }
 
-  private static Evaluation evaluation(double retain, double holdout) {
-    return new Evaluation(
-        new SetMetrics(1.0, 0.0, 1),
-        new SetMetrics(retain, 0.0, 1),
-        new SetMetrics(holdout, 0.0, 1),
-        0.5);
+  private static GateCheck check(List<GateCheck> checks, String name) {
+    return checks.stream().filter(c -> c.getName().equals(name)).findFirst().orElseThrow();
+  }
+
+  private static Gate gate(boolean strict) {
+    return new Gate(
+        GateThresholds.newBuilder()
+            .setMaxRetainDrop(0.05)
+            .setMaxHoldoutDrop(0.02)
+            .setStrict(strict)
+            .build());
+  }
+
+  /** Right on the first samples of each set, of 1000. */
+  private static Evaluator.Measured measured(int retain, int holdout, int forget) {
+    Evaluator.Scores onForget = scores(forget);
+    Evaluator.Scores onHoldout = scores(holdout);
+    Evaluator.Attack attack = Evaluator.Attack.balanced(onForget.losses(), onHoldout.losses());
+    Evaluation evaluation =
+        Evaluation.newBuilder()
+            .setForget(onForget.metrics())
+            .setRetain(scores(retain).metrics())
+            .setHoldout(onHoldout.metrics())
+            .setMembershipAuc(attack.auc())
+            .setMembershipAucInterval(attack.interval())
+            .build();
+    return new Evaluator.Measured(
+        evaluation,
+        onForget,
+        scores(retain),
+        onHoldout,
+        Optional.empty(),
+        new int[0],
+        new double[0]);
+  }
+
+  private static Evaluator.Measured expecting(Evaluator.Measured measured, int hits) {
+    return new Evaluator.Measured(
+        measured.evaluation(),
+        measured.forget(),
+        measured.retain(),
+        measured.holdout(),
+        Optional.of(scores(hits)),
+        measured.earlier(),
+        measured.retainLogP());
+  }
+
+  private static Evaluator.Scores scores(int hits) {
+    double[] losses = new double[N];
+    boolean[] right = new boolean[N];
+    for (int i = 0; i < N; i++) {
+      right[i] = i < hits;
+      losses[i] = right[i] ? 0.1 : 3;
+    }
+    return new Evaluator.Scores(losses, right);
   }
 }

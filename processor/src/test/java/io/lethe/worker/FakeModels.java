@@ -44,11 +44,12 @@ final class FakeModels {
   private static final int VALUES = 16;
   private static final int LARGEST = 7;
   private static final Evaluation EVALUATION =
-      new Evaluation(
-          new SetMetrics(0.5, 1.0, 10),
-          new SetMetrics(0.9, 0.1, 10),
-          new SetMetrics(0.8, 0.2, 10),
-          0.5);
+      Evaluation.newBuilder()
+          .setForget(metrics(0.5, 1))
+          .setRetain(metrics(0.9, 0.1))
+          .setHoldout(metrics(0.8, 0.2))
+          .setMembershipAuc(0.5)
+          .build();
 
   private final int models;
   private final int subjects;
@@ -197,5 +198,9 @@ final class FakeModels {
                 .build())
         .join();
     return id;
+  }
+
+  private static SetMetrics metrics(double accuracy, double loss) {
+    return SetMetrics.newBuilder().setAccuracy(accuracy).setLoss(loss).setSamples(10).build();
   }
 }

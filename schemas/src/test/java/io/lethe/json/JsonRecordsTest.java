@@ -67,7 +67,8 @@ class JsonRecordsTest {
             {"requestId":"6f1e7a55-0000-4000-8000-00000000002a",\
             "selector":{"kind":"SUBJECT","subjectId":"s","sampleIds":[]},\
             "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z",\
-            "command":"ERASE"}""");
+            "command":"ERASE"}\
+            """);
   }
 
   @ParameterizedTest
@@ -164,7 +165,9 @@ class JsonRecordsTest {
       })
   void aWholeNumberIsWhole(String value, String message) throws IOException {
     // Given
-    ObjectNode json = JsonRecords.toJson(new SetMetrics(0.5, 1.0, 10));
+    ObjectNode json =
+        JsonRecords.toJson(
+            SetMetrics.newBuilder().setAccuracy(0.5).setLoss(1.0).setSamples(10).build());
     json.set("samples", MAPPER.readTree(value));
 
     // When / Then
@@ -184,7 +187,7 @@ class JsonRecordsTest {
 
     // Then
     assertThat(json.toString())
-        .isEqualTo("{\"accuracy\":\"NaN\",\"loss\":\"Infinity\",\"samples\":1}");
+        .isEqualTo("{\"accuracy\":\"NaN\",\"loss\":\"Infinity\",\"samples\":1,\"classes\":[]}");
     SetMetrics read = JsonRecords.fromJson(json, SetMetrics.class);
     assertThat(read.getAccuracy()).isNaN();
     assertThat(read.getLoss()).isEqualTo(Double.POSITIVE_INFINITY);

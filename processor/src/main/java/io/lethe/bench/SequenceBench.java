@@ -1,0 +1,214 @@
+package io.lethe.bench;
+
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.demo.DemoPolicy;
+import io.lethe.events.ModelFormat;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.model.LoadedModel;
+import io.lethe.offline.Recipe;
+import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.Evaluator;
+import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.HeldoutMatch;
+import io.lethe.unlearning.HeldoutMatchParameters;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.UnlearningTask;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * Many batches one after the other by held-out matching: does the holdout accuracy erode, and does
+ * what was erased come back? Anchored, each release starts from the model as trained and forgets
+ * all that was erased since; chained, from the release before and forgets its own batch alone.
+ * Compared at the end, and on the way where wanted, with a model that was retrained on what is
+ * left.
+ */
+public final class SequenceBench {
+  private final Settings settings;
+  private final Terminal terminal;
+  private final Lab lab;
+
+  /**
+   * @param erase data, folds, seeds, cache; its cases name the data: clean or changed
+   * @param batches how many
+   * @param checkpoints how often, evenly spread, a model is retrained to compare with; ≥ 1, the
+   *     last after the last batch
+   */
+  public record Settings(EraseBench.Settings erase, int batches, int checkpoints) {
+    public Settings {
+      if (batches < 1 || checkpoints < 1 || checkpoints > batches) {
+        throw new IllegalArgumentException(
+            "a sequence takes at least one batch, and one to as many checkpoints");
+      }
+    }
+  }
+
+  public SequenceBench(Settings settings, Terminal terminal) {
+    this.settings = settings;
+    this.terminal = terminal;
+    lab = new Lab(settings.erase().cache(), terminal);
+  }
+
+  /** Runs every seed; what is found so far goes to the sink after each release. */
+  public ObjectNode run(EraseBench.Sink sink) throws IOException {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("dataset", settings.erase().dataset());
+    json.put("batches", settings.batches());
+    json.put("subjectsPerBatch", settings.erase().subjects());
+    for (String name : settings.erase().cases()) {
+      ArrayNode seeds = json.putObject(name).putArray("seeds");
+      for (int seed = 1; seed <= settings.erase().seeds(); seed++) {
+        ObjectNode trial = seeds.addObject();
+        trial.put("seed", seed);
+        EraseBench.Case kind = EraseBench.Case.of(name);
+        ErasureData data = kind.data(settings.erase(), seed);
+        Recipe recipe = kind.recipe(data, seed);
+        int[] all = IntStream.range(0, data.train().size()).toArray();
+        Lab.Kept trained = lab.trained("training", recipe, data.train(), all);
+        HeldOutTargets targets =
+            lab.targets(recipe, data.train(), settings.erase().folds()).targets();
+        List<int[]> batches = data.batches(settings.batches(), settings.erase().subjects(), seed);
+        Trial.describe(trial, data, batches);
+        for (boolean chained : new boolean[] {false, true}) {
+          ArrayNode releases = trial.putArray(chained ? "chained" : "anchored");
+          new Sequence(data, recipe, trained, targets, batches, chained, seed)
+              .run(releases, () -> sink.write(json));
+        }
+      }
+    }
+    return json;
+  }
+
+  /** Told that there is more to see. */
+  private interface Saved {
+    void save() throws IOException;
+  }
+
+  /** One seed in one mode. */
+  private final class Sequence {
+    private final ErasureData data;
+    private final Recipe recipe;
+    private final Lab.Kept trained;
+    private final HeldOutTargets targets;
+    private final List<int[]> batches;
+    private final boolean chained;
+    private final long seed;
+
+    Sequence(
+        ErasureData data,
+        Recipe recipe,
+        Lab.Kept trained,
+        HeldOutTargets targets,
+        List<int[]> batches,
+        boolean chained,
+        long seed) {
+      this.data = data;
+      this.recipe = recipe;
+      this.trained = trained;
+      this.targets = targets;
+      this.batches = batches;
+      this.chained = chained;
+      this.seed = seed;
+    }
+
+    void run(ArrayNode releases, Saved saved) throws IOException {
+      try (LoadedModel model = LoadedModel.load(trained.file(), ModelFormat.DJL);
+          NDManager scope = model.manager().newSubManager()) {
+        NDList anchor = model.copyWeights(scope);
+        for (int b = 0; b < batches.size(); b++) {
+          int[] erased = erasedUpTo(b);
+          if (!chained) {
+            model.assignWeights(anchor);
+          }
+          long began = System.nanoTime();
+          int[] forget = chained ? batches.get(b) : erased;
+          HeldoutMatchParameters parameters =
+              settings.erase().tuned().orElse(HeldoutMatchParameters.DEFAULT);
+          new HeldoutMatch(parameters).apply(task(model, forget, erased, b));
+          ObjectNode release = releases.addObject();
+          release.put("batch", b + 1);
+          release.put("erasedSamples", erased.length);
+          release.put("seconds", (System.nanoTime() - began) * 1e-9);
+          measure(model, erased, b, release);
+          saved.save();
+        }
+      }
+    }
+
+    private void measure(LoadedModel model, int[] erased, int b, ObjectNode release) {
+      int[] holdout = IntStream.range(0, data.holdout().size()).toArray();
+      double onHoldout = Evaluator.score(model, data.holdout(), holdout).accuracy();
+      release.put("holdoutAccuracy", onHoldout);
+      release.put("forgetAccuracy", Evaluator.score(model, data.train(), erased).accuracy());
+      if ((b + 1) * settings.checkpoints() / batches.size()
+          == b * settings.checkpoints() / batches.size()) {
+        return;
+      }
+      Lab.Kept kept = lab.trained("retraining", recipe, data.train(), left(erased));
+      try (LoadedModel retrained = LoadedModel.load(kept.file(), ModelFormat.DJL)) {
+        double reference = Evaluator.score(retrained, data.holdout(), holdout).accuracy();
+        double[] gaps = new double[b + 1];
+        for (int earlier = 0; earlier <= b; earlier++) {
+          int[] samples = batches.get(earlier);
+          gaps[earlier] =
+              Evaluator.score(model, data.train(), samples).accuracy()
+                  - Evaluator.score(retrained, data.train(), samples).accuracy();
+        }
+        release.put("retrainedHoldoutAccuracy", reference);
+        release.put("holdoutGap", Math.abs(onHoldout - reference));
+        release.put(
+            "retrainedForgetAccuracy", Evaluator.score(retrained, data.train(), erased).accuracy());
+        release.put("worstForgetGap", Arrays.stream(gaps).map(Math::abs).max().orElse(0));
+        release.put("meanForgetGap", Arrays.stream(gaps).average().orElse(0));
+        ArrayNode each = release.putArray("forgetGaps");
+        Arrays.stream(gaps).forEach(each::add);
+        terminal.line(
+            String.format(
+                Locale.ROOT,
+                "  %s, %d batches: holdout %.3f against %.3f retrained; forget sets off by %.3f on"
+                    + " average, %.3f at worst",
+                chained ? "chained" : "anchored",
+                b + 1,
+                onHoldout,
+                reference,
+                Arrays.stream(gaps).average().orElse(0),
+                Arrays.stream(gaps).map(Math::abs).max().orElse(0)));
+      }
+    }
+
+    private UnlearningTask task(LoadedModel model, int[] forget, int[] erased, int b) {
+      FisherDiagonal unused = new FisherDiagonal(List.of(), 0);
+      return new UnlearningTask(
+          model,
+          data.train(),
+          forget,
+          left(erased),
+          unused,
+          unused,
+          Optional.of(targets),
+          DemoPolicy.policy((double) forget.length / data.train().size()),
+          seed * 1_000 + b,
+          Progress.NONE);
+    }
+
+    private int[] erasedUpTo(int b) {
+      List<int[]> so = new ArrayList<>(batches.subList(0, b + 1));
+      return so.stream().flatMapToInt(Arrays::stream).sorted().toArray();
+    }
+
+    private int[] left(int[] erased) {
+      boolean[] gone = new boolean[data.train().size()];
+      Arrays.stream(erased).forEach(index -> gone[index] = true);
+      return IntStream.range(0, gone.length).filter(index -> !gone[index]).toArray();
+    }
+  }
+}

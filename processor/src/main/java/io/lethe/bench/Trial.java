@@ -1,0 +1,172 @@
+package io.lethe.bench;
+
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.demo.DemoPolicy;
+import io.lethe.events.JobStage;
+import io.lethe.events.ModelFormat;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.model.LoadedModel;
+import io.lethe.offline.Recipe;
+import io.lethe.offline.ShownProgress;
+import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.HeldoutMatch;
+import io.lethe.unlearning.HeldoutMatchParameters;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.RandomMask;
+import io.lethe.unlearning.UnlearningMethod;
+import io.lethe.unlearning.UnlearningPipeline;
+import io.lethe.unlearning.UnlearningTask;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/** One model and one forget set: every method from the same weights, on the same samples. */
+final class Trial implements AutoCloseable {
+  private static final double NANOS = 1e9;
+
+  private final int[] forget;
+  private final Progress progress;
+  private final Optional<HeldoutMatchParameters> tuned;
+  private final Yardstick yardstick;
+  private final Yardstick.Measured retrained;
+  private final LoadedModel model;
+  private final NDManager scope;
+  private final NDList weights;
+  private final UnlearningTask task;
+  private final double fisherSeconds;
+
+  /** What every method of a trial starts from. */
+  record Start(Lab.Kept trained, Lab.Kept retrained, Lab.Targets targets, Lab.Sums sums) {}
+
+  /**
+   * @param forget positions in the training data
+   * @param tuned hyperparameters of held-out matching, where not the defaults
+   */
+  Trial(
+      ErasureData data,
+      int[] forget,
+      Start start,
+      Optional<HeldoutMatchParameters> tuned,
+      long seed,
+      Terminal terminal) {
+    this.forget = forget.clone();
+    this.tuned = tuned;
+    progress = ShownProgress.ofJob(terminal);
+    yardstick = new Yardstick(data, forget, new int[0], seed);
+    retrained = measured(start.retrained());
+    model = LoadedModel.load(start.trained().file(), ModelFormat.DJL);
+    scope = model.manager().newSubManager();
+    weights = model.copyWeights(scope);
+    long began = System.nanoTime();
+    FisherDiagonal batch = new FisherComputer(model).sum(data.train(), forget, progress);
+    fisherSeconds = (System.nanoTime() - began) / NANOS;
+    boolean[] gone = new boolean[data.train().size()];
+    Arrays.stream(forget).forEach(index -> gone[index] = true);
+    task =
+        new UnlearningTask(
+            model,
+            data.train(),
+            this.forget,
+            IntStream.range(0, gone.length).filter(index -> !gone[index]).toArray(),
+            start.sums().sums().minus(batch),
+            batch,
+            Optional.of(start.targets().targets()),
+            DemoPolicy.policy((double) forget.length / data.train().size()),
+            seed,
+            progress);
+  }
+
+  /** The model as trained, and the one that was trained without the forget samples. */
+  void references(ObjectNode rows) {
+    rows.set("before", row(yardstick.measure(model)));
+    rows.set("retrained", row(retrained));
+  }
+
+  /**
+   * Applies a method and puts its row, and where it selects weights that of a random mask of the
+   * same size, under their names.
+   *
+   * @return whether the method has what it needs
+   */
+  boolean run(String name, ObjectNode rows) {
+    UnlearningMethod method =
+        name.equals(HeldoutMatch.NAME) && tuned.isPresent()
+            ? new HeldoutMatch(tuned.get())
+            : UnlearningPipeline.method(name);
+    if (!method.canApply(task)) {
+      return false;
+    }
+    UnlearningMethod.Applied applied = apply(method, name, rows);
+    UnlearningMethod control = method.control(applied);
+    if (control.name().equals(RandomMask.NAME) && !rows.has(RandomMask.NAME)) {
+      apply(control, RandomMask.NAME, rows);
+    }
+    return true;
+  }
+
+  private UnlearningMethod.Applied apply(UnlearningMethod method, String name, ObjectNode rows) {
+    model.assignWeights(weights);
+    UnlearningMethod.Applied applied = method.apply(task);
+    progress.at(JobStage.EVALUATE, 0, 1);
+    ObjectNode row = row(yardstick.measure(model));
+    row.put("selectedFraction", applied.selectedFraction());
+    row.put("fisherSeconds", fisherSeconds);
+    row.put("methodSeconds", applied.methodSeconds());
+    row.put("repairSeconds", applied.repairSeconds());
+    rows.set(name, row);
+    model.assignWeights(weights);
+    return applied;
+  }
+
+  private ObjectNode row(Yardstick.Measured measured) {
+    ObjectNode row = measured.toJson();
+    row.put("forgetGap", Math.abs(measured.forget() - retrained.forget()));
+    row.put("retainGap", Math.abs(measured.retain() - retrained.retain()));
+    row.put("holdoutGap", Math.abs(measured.holdout() - retrained.holdout()));
+    row.put("aucGap", Math.abs(measured.auc() - retrained.auc()));
+    if (!Double.isNaN(measured.changedAuc())) {
+      row.put("changedAucGap", Math.abs(measured.changedAuc() - retrained.changedAuc()));
+    }
+    row.put("tow", measured.tow(retrained));
+    return row;
+  }
+
+  private Yardstick.Measured measured(Lab.Kept kept) {
+    try (LoadedModel other = LoadedModel.load(kept.file(), ModelFormat.DJL)) {
+      return yardstick.measure(other);
+    }
+  }
+
+  /** Trains, or finds in the cache, all that a trial starts from. */
+  static Start prepare(Lab lab, Recipe recipe, ErasureData data, int[] forget, int folds) {
+    int[] all = IntStream.range(0, data.train().size()).toArray();
+    boolean[] gone = new boolean[all.length];
+    Arrays.stream(forget).forEach(index -> gone[index] = true);
+    int[] kept = Arrays.stream(all).filter(index -> !gone[index]).toArray();
+    Lab.Kept trained = lab.trained("training", recipe, data.train(), all);
+    Lab.Kept retrained = lab.trained("retraining", recipe, data.train(), kept);
+    return new Start(
+        trained,
+        retrained,
+        lab.targets(recipe, data.train(), folds),
+        lab.fisher(trained, data.train(), all));
+  }
+
+  /** Positions of a forget set's samples in JSON's summary: how many, of how many. */
+  static void describe(ObjectNode json, ErasureData data, List<int[]> batches) {
+    json.put("trainSamples", data.train().size());
+    json.put("holdoutSamples", data.holdout().size());
+    json.put("changedSamples", data.changed().cardinality());
+    json.put("forgetSamples", batches.stream().mapToInt(batch -> batch.length).sum());
+  }
+
+  @Override
+  public void close() {
+    scope.close();
+    model.close();
+  }
+}
