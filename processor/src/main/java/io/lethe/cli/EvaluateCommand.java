@@ -2,10 +2,10 @@ package io.lethe.cli;
 
 import io.lethe.dataset.SampleDataset;
 import io.lethe.model.LoadedModel;
-import io.lethe.offline.HeldOutFile;
+import io.lethe.unlearning.HeldOutFile;
 import io.lethe.offline.Measurement;
 import io.lethe.offline.ModelFile;
-import io.lethe.offline.Recipe;
+import io.lethe.unlearning.Recipe;
 import io.lethe.offline.Shadows;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
