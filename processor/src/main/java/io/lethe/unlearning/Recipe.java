@@ -43,11 +43,6 @@ import java.util.Map;
  *     a TorchScript file holds its own
  */
 public record Recipe(Init init, TrainingRecipe training) {
-  /** Of a DJL block. */
-  public static Recipe of(BlockRecipe network, TrainingRecipe training) {
-    return new Recipe(new Blocks(network), training);
-  }
-
   /** An untrained network. */
   public sealed interface Init {
     /** A new model with its initial weights; the caller closes it. */

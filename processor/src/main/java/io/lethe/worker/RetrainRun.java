@@ -67,8 +67,7 @@ final class RetrainRun {
               IntStream.range(0, rest.size()).toArray(),
               (stage, step, steps) -> inputs.progress().at(JobStage.TRAIN, step, steps));
       final double seconds = (System.nanoTime() - began) * 1e-9;
-      Evaluator.Measured after =
-          evaluator.measure(model, Optional.of(before), inputs.progress());
+      Evaluator.Measured after = evaluator.measure(model, Optional.of(before), inputs.progress());
       inputs.progress().at(JobStage.STORE, 0, 1);
       model.write(output);
       Artifact artifact = inputs.artifacts().put(output);

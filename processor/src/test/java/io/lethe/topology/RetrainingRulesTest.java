@@ -275,7 +275,10 @@ class RetrainingRulesTest {
     JobOutcome outcome = lethe.outcomeOf(job, Verdict.RELEASE);
     Evaluation before = outcome.getBefore().orElseThrow();
     Evaluation worse =
-        Evaluation.newBuilder(before).setHoldout(new SetMetrics(0.77, 0.2, 10)).build();
+        Evaluation.newBuilder(before)
+            .setHoldout(
+                SetMetrics.newBuilder().setAccuracy(0.77).setLoss(0.2).setSamples(10).build())
+            .build();
     lethe.subtract(job, diagonal(1, 1f, 2f, 3f));
 
     // When

@@ -67,8 +67,7 @@ class WorkerCrashIT {
       WorkerSettings settings = settings("first");
       JobRunner runner = new JobRunner(settings, app, app, Clock.systemUTC());
       JobReporter reporter =
-          new JobReporter(
-              producer, topics, "first", Clock.systemUTC(), FisherEncoding.FLOAT32);
+          new JobReporter(producer, topics, "first", Clock.systemUTC(), FisherEncoding.FLOAT32);
       small.register("m", model, SmallCase.policy(1, 1));
       UnlearningJob anchor = job(kafka, topics, JobKind.ANCHOR);
       reporter.result(anchor, runner.run(anchor, Progress.NONE));
