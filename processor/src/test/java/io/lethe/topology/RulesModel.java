@@ -96,6 +96,10 @@ final class RulesModel {
     boolean held;
     boolean binding;
     boolean missed;
+
+    /** Some model has forgotten its samples, if only until it was retired before the retraining. */
+    boolean forgotten;
+
     int followUps;
     int done;
     int withdrawn;
@@ -207,6 +211,7 @@ final class RulesModel {
     for (Task task : answered) {
       Request request = requests.get(task.id());
       request.status = RequestStatus.IN_PROGRESS;
+      request.forgotten = true;
       if (model.exact && !retrained && !model.excluded.containsAll(task.samples())) {
         model.quarantined.add(task.id());
       } else {
@@ -218,7 +223,7 @@ final class RulesModel {
 
   private static void conclude(Request request) {
     if (!request.ended() && request.done + request.withdrawn + request.retired == request.models) {
-      boolean cancelled = request.done == 0 && request.withdrawn > 0;
+      boolean cancelled = !request.forgotten && request.withdrawn > 0;
       request.status = cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED;
       request.binding &= !cancelled;
     }
