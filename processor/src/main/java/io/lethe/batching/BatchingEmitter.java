@@ -47,6 +47,7 @@ final class BatchingEmitter {
   RequestEvent.Builder event(ErasureTask task, RequestEventKind kind) {
     return RequestEvent.newBuilder()
         .setRequestId(task.getRequestId())
+        .setFingerprint(task.getFingerprint())
         .setModelId(task.getModelId())
         .setKind(kind)
         .setAt(now())

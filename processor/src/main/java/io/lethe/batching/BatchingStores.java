@@ -142,12 +142,12 @@ public final class BatchingStores {
 
   void putTask(long sequence, ErasureTask task) {
     tasks.put(ordered(task.getModelId(), sequence), task);
-    taskIndex.put(byRequest(task.getModelId(), task.getRequestId()), sequence);
+    taskIndex.put(byRequest(task), sequence);
   }
 
-  /** Where the request's task is; null when it has none here. */
-  Long sequence(String modelId, UUID requestId) {
-    return taskIndex.get(byRequest(modelId, requestId));
+  /** Where the task of the command's (or the task's own) request is; null when it has none here. */
+  Long sequence(ErasureTask command) {
+    return taskIndex.get(byRequest(command));
   }
 
   ErasureTask task(String modelId, long sequence) {
@@ -156,7 +156,7 @@ public final class BatchingStores {
 
   void deleteTask(long sequence, ErasureTask task) {
     tasks.delete(ordered(task.getModelId(), sequence));
-    taskIndex.delete(byRequest(task.getModelId(), task.getRequestId()));
+    taskIndex.delete(byRequest(task));
   }
 
   /** Tasks with sequence numbers in [from, to), in order; there are gaps. */
@@ -171,16 +171,16 @@ public final class BatchingStores {
     return ByteBuffer.wrap(key.get()).getLong(key.get().length - Long.BYTES);
   }
 
-  ErasureTask held(String modelId, UUID requestId) {
-    return held.get(byRequest(modelId, requestId));
+  ErasureTask held(ErasureTask command) {
+    return held.get(byRequest(command));
   }
 
   void putHeld(ErasureTask task) {
-    held.put(byRequest(task.getModelId(), task.getRequestId()), task);
+    held.put(byRequest(task), task);
   }
 
   void deleteHeld(ErasureTask task) {
-    held.delete(byRequest(task.getModelId(), task.getRequestId()));
+    held.delete(byRequest(task));
   }
 
   /** Tasks of the model under a legal hold. */
@@ -336,8 +336,14 @@ public final class BatchingStores {
     return modelId + SEPARATOR + anchorId + SEPARATOR + sampleId;
   }
 
-  private static String byRequest(String modelId, UUID requestId) {
-    return modelId + SEPARATOR + requestId;
+  /** Two requests that came under one id are told apart by their content. */
+  private static String byRequest(ErasureTask task) {
+    ByteBuffer fingerprint = task.getFingerprint();
+    String content =
+        fingerprint.remaining() < Long.BYTES
+            ? ""
+            : Long.toHexString(fingerprint.getLong(fingerprint.position()));
+    return task.getModelId() + SEPARATOR + task.getRequestId() + SEPARATOR + content;
   }
 
   private static Bytes ordered(String modelId, long number) {

@@ -4,7 +4,6 @@ import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEventKind;
 import java.time.Instant;
-import java.util.UUID;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
@@ -28,6 +27,10 @@ final class PendingTasks {
   }
 
   ModelState add(ModelState state, ErasureTask task) {
+    if (!task.getClasses().isEmpty()) {
+      // Without samples it would be answered as done: no receipt for what was not forgotten.
+      throw new InvalidModelException("no job forgets whole classes yet");
+    }
     Instant arrivedAt = task.getArrivedAt().orElseGet(emitter::now);
     stores.putTask(
         state.getNextTask(), ErasureTask.newBuilder(task).setArrivedAt(arrivedAt).build());
@@ -52,13 +55,13 @@ final class PendingTasks {
   }
 
   private ModelState cancel(ModelState state, ErasureTask command) {
-    ErasureTask held = stores.held(command.getModelId(), command.getRequestId());
+    ErasureTask held = stores.held(command);
     if (held != null) {
       stores.deleteHeld(held);
       emitter.emit(emitter.answer(command, RequestEventKind.WITHDRAWN));
       return state;
     }
-    ErasureTask pending = pending(state, command.getRequestId());
+    ErasureTask pending = pending(state, command);
     if (pending == null) {
       return refuse(state, command);
     }
@@ -67,7 +70,7 @@ final class PendingTasks {
   }
 
   private ModelState hold(ModelState state, ErasureTask command) {
-    ErasureTask pending = pending(state, command.getRequestId());
+    ErasureTask pending = pending(state, command);
     if (pending == null) {
       return refuse(state, command);
     }
@@ -77,7 +80,7 @@ final class PendingTasks {
   }
 
   private ModelState release(ModelState state, ErasureTask command) {
-    ErasureTask held = stores.held(command.getModelId(), command.getRequestId());
+    ErasureTask held = stores.held(command);
     if (held == null) {
       emitter.emit(emitter.answer(command, RequestEventKind.REFUSED).setReason("not_held"));
       return state;
@@ -89,17 +92,17 @@ final class PendingTasks {
 
   /** Intake has answered it: here only the due date moves. */
   private ModelState extend(ModelState state, ErasureTask command) {
-    ErasureTask held = stores.held(command.getModelId(), command.getRequestId());
+    ErasureTask held = stores.held(command);
     if (held != null) {
       stores.putHeld(ErasureTask.newBuilder(held).setDueAt(command.getDueAt()).build());
       return state;
     }
-    ErasureTask pending = pending(state, command.getRequestId());
+    ErasureTask pending = pending(state, command);
     if (pending == null) {
       return state;
     }
     stores.putTask(
-        stores.sequence(command.getModelId(), command.getRequestId()),
+        stores.sequence(command),
         ErasureTask.newBuilder(pending).setDueAt(command.getDueAt()).build());
     boolean wasNearest =
         state.getNearestDueAt().filter(at -> !pending.getDueAt().isAfter(at)).isPresent();
@@ -107,24 +110,23 @@ final class PendingTasks {
   }
 
   private ModelState refuse(ModelState state, ErasureTask command) {
-    boolean running = stores.sequence(command.getModelId(), command.getRequestId()) != null;
-    boolean held = stores.held(command.getModelId(), command.getRequestId()) != null;
+    boolean running = stores.sequence(command) != null;
+    boolean held = stores.held(command) != null;
     String reason = running ? "in_progress" : held ? "already_held" : "not_pending";
     emitter.emit(emitter.answer(command, RequestEventKind.REFUSED).setReason(reason));
     return state;
   }
 
   /** The request's task if no job has begun with it, else null. */
-  private ErasureTask pending(ModelState state, UUID requestId) {
-    String modelId = state.getRegistration().getModelId();
-    Long sequence = stores.sequence(modelId, requestId);
+  private ErasureTask pending(ModelState state, ErasureTask command) {
+    Long sequence = stores.sequence(command);
     return sequence == null || sequence < pendingFrom(state)
         ? null
-        : stores.task(modelId, sequence);
+        : stores.task(command.getModelId(), sequence);
   }
 
   private ModelState without(ModelState state, ErasureTask task) {
-    stores.deleteTask(stores.sequence(task.getModelId(), task.getRequestId()), task);
+    stores.deleteTask(stores.sequence(task), task);
     ModelState less =
         ModelState.newBuilder(state)
             .setPendingRequests(state.getPendingRequests() - 1)

@@ -1,20 +1,16 @@
 package io.lethe.cli;
 
-import io.lethe.demo.LineageFile;
-import io.lethe.events.DatasetLineage;
-import io.lethe.events.LineageKey;
 import io.lethe.privacy.PseudonymKey;
 import io.lethe.terminal.Terminal;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
-import io.lethe.topics.Topics;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.producer.ProducerConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -28,7 +24,11 @@ import picocli.CommandLine.Parameters;
 final class DatasetCommand {
   @Command(
       name = "lineage",
-      description = "Publishes lineage; subjects are pseudonymised on the way.",
+      description = {
+        "Publishes lineage; subjects are pseudonymised on the way.",
+        "A file with a bad row is refused as a whole. If sending fails later on, run it again: a"
+            + " record replaces what the same subject's said before."
+      },
       mixinStandardHelpOptions = true)
   int lineage(
       @Mixin ClientOptions client,
@@ -42,31 +42,35 @@ final class DatasetCommand {
               paramLabel = "FILE",
               description = "Secret key of the pseudonyms (default: ${DEFAULT-VALUE}).",
               defaultValue = "data/keys/pseudonym.key")
-          Path key) {
+          Path key)
+      throws IOException {
     if (!Files.isReadable(file)) {
       throw new UnusableException(file + ": no such file, or not readable");
     }
-    Map<String, List<String>> samples = LineageFile.read(file);
     PseudonymKey pseudonyms = PseudonymKey.loadOrCreate(key);
-    KafkaSettings kafka = client.kafka();
-    Topics topics = client.topics(kafka);
-    Clock clock = Clock.systemUTC();
+    KafkaSettings kafka = bulk(client.kafka());
+    Terminal terminal = Terminal.standard();
     try (EventProducer producer = new EventProducer(kafka)) {
-      List<CompletableFuture<?>> sent = new ArrayList<>();
-      samples.forEach(
-          (subject, ids) -> {
-            String subjectId = pseudonyms.pseudonym(subject);
-            sent.add(
-                producer.send(
-                    topics.datasetLineage(),
-                    new LineageKey(subjectId, datasetId),
-                    new DatasetLineage(subjectId, datasetId, ids, clock.instant())));
-          });
-      producer.flush();
-      sent.forEach(CompletableFuture::join);
+      LineageImport.Imported imported =
+          new LineageImport(terminal, Clock.systemUTC())
+              .run(file, datasetId, pseudonyms, producer, client.topics(kafka));
+      terminal.line(
+          "published lineage of %s subjects: %s rows in %.1f s, %s rows/s"
+              .formatted(
+                  Terminal.count(imported.subjects()),
+                  Terminal.count(imported.rows()),
+                  imported.seconds(),
+                  Terminal.count(imported.rows() / imported.seconds())));
     }
-    Terminal.standard()
-        .line("published lineage of %s subjects".formatted(Terminal.count(samples.size())));
     return Main.DONE;
+  }
+
+  /** Larger batches: the records are many and small. What the user set stays. */
+  private static KafkaSettings bulk(KafkaSettings settings) {
+    Map<String, String> kafka = new HashMap<>(settings.kafka());
+    kafka.putIfAbsent(ProducerConfig.LINGER_MS_CONFIG, "20");
+    kafka.putIfAbsent(ProducerConfig.BATCH_SIZE_CONFIG, Integer.toString(1 << 18));
+    kafka.putIfAbsent(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, "60000");
+    return new KafkaSettings(kafka, settings.registry());
   }
 }

@@ -36,6 +36,7 @@ import picocli.CommandLine.ParseResult;
       ModelCommand.class,
       DatasetCommand.class,
       RequestCommand.class,
+      DeadLettersCommand.class,
       TrainCommand.class,
       FisherCommand.class,
       AnchorCommand.class,

@@ -34,16 +34,25 @@ final class RequestCommand {
 
   @Command(
       name = "submit",
-      description = "Asks that a data subject is forgotten; prints the request's id.",
+      description = "Asks that a data subject, or whole classes, are forgotten; prints the id.",
       mixinStandardHelpOptions = true)
   int submit(
       @Mixin ClientOptions client,
       @Option(
               names = "--subject",
               paramLabel = "IDENTITY",
-              required = true,
               description = "The data subject; pseudonymised before it leaves this process.")
           String subject,
+      @Option(
+              names = "--class",
+              paramLabel = "NAME",
+              description = "Instead of a subject: a class to forget as a whole; repeatable.")
+          List<String> classes,
+      @Option(
+              names = "--dataset",
+              paramLabel = "ID",
+              description = "With --class: only models that were trained on this dataset.")
+          String datasetId,
       @Option(
               names = "--model",
               paramLabel = "ID",
@@ -66,20 +75,31 @@ final class RequestCommand {
               description = "Secret key of the pseudonyms (default: ${DEFAULT-VALUE}).",
               defaultValue = "data/keys/pseudonym.key")
           Path key) {
-    String subjectId = PseudonymKey.load(key).pseudonym(subject);
+    if ((subject == null) == (classes == null)) {
+      throw new UnusableException("a request names --subject or --class");
+    }
     UUID requestId = UUID.randomUUID();
+    String recordKey =
+        subject == null ? requestId.toString() : PseudonymKey.load(key).pseudonym(subject);
+    Selector selector =
+        subject == null
+            ? Selector.newBuilder()
+                .setKind(SelectorKind.CLASS)
+                .setClasses(classes)
+                .setDatasetId(datasetId)
+                .build()
+            : Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId(recordKey).build();
     KafkaSettings kafka = client.kafka();
     DeletionRequest request =
         DeletionRequest.newBuilder()
             .setRequestId(requestId)
-            .setSelector(
-                Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId(subjectId).build())
+            .setSelector(selector)
             .setModels(models == null ? List.of() : models)
             .setRegulation(regulation)
             .setReceivedAt(receivedAt == null ? Clock.systemUTC().instant() : receivedAt)
             .build();
     try (EventProducer producer = new EventProducer(kafka)) {
-      producer.send(client.topics(kafka).deletionRequests(), subjectId, request).join();
+      producer.send(client.topics(kafka).deletionRequests(), recordKey, request).join();
     }
     Terminal.standard().line(requestId.toString());
     return Main.DONE;

@@ -4,22 +4,17 @@ import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
-import io.lethe.events.Selector;
-import io.lethe.events.SelectorKind;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.IntakeStage;
 import io.lethe.state.Lineage;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.streams.TracedContext;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
-import org.apache.kafka.streams.state.KeyValueIterator;
+import java.util.UUID;
 
 /**
  * The rules of intake for one partition of data subjects.
@@ -29,21 +24,29 @@ import org.apache.kafka.streams.state.KeyValueIterator;
  * arrive after the request.
  */
 final class Intake {
-  private static final char SEPARATOR = IntakeStores.SEPARATOR;
+  /** Bindings that are looked at in one tick, where they expire. */
+  private static final int UNBOUND_PER_TICK = 1_000;
 
   private final IntakeSettings settings;
   private final IntakeStores stores;
   private final IntakeEmitter emitter;
   private final Resolution resolution;
+  private final Waiting waiting;
   private final LateData lateData;
+  private final ModelWalks walks;
   private final RequestCommands commands;
+
+  /** Where the look for bindings that have expired goes on; from the start after a restart. */
+  private String unboundTo;
 
   Intake(IntakeSettings settings, TracedContext<String, IntakeOutput> context) {
     this.settings = settings;
     stores = new IntakeStores(context);
     emitter = new IntakeEmitter(context);
     resolution = new Resolution(stores, emitter);
+    waiting = new Waiting(settings, stores, emitter, resolution);
     lateData = new LateData(stores, emitter, resolution);
+    walks = new ModelWalks(settings.walkStep(), stores, lateData, waiting);
     commands = new RequestCommands(stores, emitter, resolution, lateData);
   }
 
@@ -57,79 +60,92 @@ final class Intake {
   }
 
   /**
-   * Takes what tracking sends back: a command that came in at another partition, or that every
-   * model has granted a cancel. Such a request no longer binds what arrives later.
+   * Takes what tracking sends back: a command that came in at another partition; that every model
+   * has granted a cancel; that the request's id belongs to another one; that it ended so long ago
+   * that nobody asks after it.
    */
   void onFeedback(RequestEvent event) {
     if (event.getKind() == RequestEventKind.ROUTED) {
       commands.onCommand(RequestCommands.Command.of(event));
       return;
     }
-    IntakeRequest cancelled = stores.request(event.getRequestId());
-    cancelled.getErasureKey().ifPresent(stores::deleteErasure);
+    IntakeRequest known = stores.request(event.getRequestId());
+    if (known == null || !known.getFingerprint().equals(event.getFingerprint())) {
+      return; // about another request with that id
+    }
+    switch (event.getKind()) {
+      case CANCELLED -> unbind(event.getRequestId(), known, IntakeStage.CANCELLED, false);
+      case DENIED -> displace(event.getRequestId(), known);
+      case EXPIRED -> stores.deleteRequest(event.getRequestId());
+      default -> throw new IllegalStateException("not for intake: " + event.getKind());
+    }
+  }
+
+  /** Takes back what was begun for a request whose id turned out to belong to another one. */
+  private void displace(UUID requestId, IntakeRequest request) {
+    request
+        .getWaitingKey()
+        .ifPresent(key -> stores.deleteWaiting(key, request.getSeenAt(), requestId));
+    commands.withdraw(requestId, request);
+    unbind(requestId, request, IntakeStage.DENIED, true);
+  }
+
+  /** The request has ended without an erasure: it does not bind what arrives later. */
+  private void unbind(UUID requestId, IntakeRequest request, IntakeStage stage, boolean idTaken) {
+    request.getErasureKey().ifPresent(stores::deleteErasure);
     stores.putRequest(
-        event.getRequestId(),
-        IntakeRequest.newBuilder(cancelled)
-            .setStage(IntakeStage.CANCELLED)
+        requestId,
+        IntakeRequest.newBuilder(request)
+            .setStage(stage)
+            .setIdTaken(idTaken)
             .clearErasureKey()
+            .clearWaitingKey()
             .build());
   }
 
   private void onErase(DeletionRequest request) {
-    byte[] fingerprint = fingerprint(request);
+    ByteBuffer fingerprint = Fingerprint.of(request);
     IntakeRequest known = stores.request(request.getRequestId());
     if (known != null) {
-      if (!MessageDigest.isEqual(bytes(known.getFingerprint()), fingerprint)) {
-        throw new InvalidRequestException(
-            "a request with this requestId and other content was seen before");
+      if (!known.getFingerprint().equals(fingerprint)) {
+        emitter.deny(request, fingerprint, "request_id_taken", emitter.trace());
       }
       return; // the first one's status stands
     }
-    boolean valid = isValid(request.getSelector());
+    Optional<String> objection = Validation.objection(request);
     IntakeRequest seen =
         IntakeRequest.newBuilder()
-            .setFingerprint(ByteBuffer.wrap(fingerprint))
+            .setFingerprint(fingerprint)
             .setSeenAt(emitter.now())
-            .setStage(valid ? IntakeStage.WAITING : IntakeStage.DENIED)
+            .setStage(objection.isEmpty() ? IntakeStage.WAITING : IntakeStage.DENIED)
             .setRegulation(request.getRegulation())
             .setReceivedAt(request.getReceivedAt())
             .setDueAt(dueAt(request))
             .setTrace(emitter.trace())
             .build();
-    if (!valid) {
+    if (objection.isPresent()) {
       stores.putRequest(request.getRequestId(), seen);
-      deny(request, seen, "invalid");
-    } else if (!resolution.accept(request, holderKey(request), seen)) {
-      await(request, seen);
+      emitter.deny(request, fingerprint, objection.get(), emitter.trace());
+    } else if (!resolution.accept(request, Waiting.keyOf(request), seen)) {
+      waiting.add(request, seen);
     }
-  }
-
-  private void await(DeletionRequest request, IntakeRequest seen) {
-    String key = holderKey(request);
-    stores.putRequest(
-        request.getRequestId(), IntakeRequest.newBuilder(seen).setWaitingKey(key).build());
-    stores.putWaiting(key, seen.getSeenAt(), request);
-    emitter.emit(
-        emitter
-            .event(request.getRequestId(), RequestEventKind.RECEIVED)
-            .setRegulation(request.getRegulation())
-            .setReceivedAt(request.getReceivedAt())
-            .setDueAt(seen.getDueAt().orElseThrow()));
   }
 
   void onLineage(LineageKey key, Optional<DatasetLineage> value) {
-    if (!isName(key.getSubjectId()) || !isName(key.getDatasetId())) {
+    if (!Validation.isName(key.getSubjectId()) || !Validation.isName(key.getDatasetId())) {
       throw new InvalidRequestException("lineage needs a subjectId and a datasetId without a NUL");
     }
+    Lineage before = stores.lineage(key.getSubjectId(), key.getDatasetId());
     if (value.isEmpty()) {
-      stores.deleteLineage(key.getSubjectId(), key.getDatasetId());
+      if (before != null) {
+        stores.putLineage(key.getSubjectId(), key.getDatasetId(), new Lineage(List.of(), true));
+      }
       return;
     }
-    Lineage before = stores.lineage(key.getSubjectId(), key.getDatasetId());
-    Lineage after = new Lineage(value.get().getSampleIds());
+    Lineage after = new Lineage(value.get().getSampleIds(), false);
     stores.putLineage(key.getSubjectId(), key.getDatasetId(), after);
     lateData.onLineage(key.getSubjectId(), key.getDatasetId(), before, after);
-    retry(holderPrefix(SelectorKind.SUBJECT, key.getSubjectId()));
+    waiting.onLineage(key.getSubjectId());
   }
 
   void onModel(String modelId, Optional<ModelRegistered> value) {
@@ -137,6 +153,7 @@ final class Intake {
     if (value.isEmpty()) {
       if (known != null) {
         stores.delete(known);
+        stores.deleteWalk(modelId);
       }
       return;
     }
@@ -151,103 +168,24 @@ final class Intake {
     }
     stores.put(model);
     if (known == null) {
-      lateData.onModel(model); // before those that wait become bound themselves
-      retry("");
+      walks.start(model);
     }
   }
 
-  /** Denies what has waited for longer than the grace period. */
+  /** Denies what has waited for too long and goes on with what a record could not finish. */
   void onTick() {
-    try (KeyValueIterator<String, String> expired =
-        stores.waitingSince(emitter.now().minus(settings.grace()))) {
-      while (expired.hasNext()) {
-        expire(expired.next().value);
-      }
+    waiting.onTick();
+    walks.step();
+    if (settings.erasureRetention() != null) {
+      unboundTo =
+          lateData.unbind(
+              emitter.now().minus(settings.erasureRetention()), unboundTo, UNBOUND_PER_TICK);
     }
-  }
-
-  private void expire(String waitingKey) {
-    DeletionRequest request = stores.waiting(waitingKey);
-    IntakeRequest seen = stores.request(request.getRequestId());
-    if (seen.getHeld()) {
-      return; // a legal hold: neither erased nor denied
-    }
-    stores.deleteWaiting(waitingKey, seen.getSeenAt(), request.getRequestId());
-    stores.putRequest(
-        request.getRequestId(),
-        IntakeRequest.newBuilder(seen).setStage(IntakeStage.DENIED).clearWaitingKey().build());
-    deny(request, seen, "no_match");
-  }
-
-  /** Tries again those that wait and whose key starts with the prefix. */
-  private void retry(String prefix) {
-    try (KeyValueIterator<String, DeletionRequest> waiting = stores.allWaiting(prefix)) {
-      while (waiting.hasNext()) {
-        var entry = waiting.next();
-        IntakeRequest seen = stores.request(entry.value.getRequestId());
-        if (!seen.getHeld() && resolution.accept(entry.value, entry.key, seen)) {
-          stores.deleteWaiting(entry.key, seen.getSeenAt(), entry.value.getRequestId());
-        }
-      }
-    }
-  }
-
-  private void deny(DeletionRequest request, IntakeRequest seen, String reason) {
-    emitter.emit(
-        emitter
-            .event(request.getRequestId(), RequestEventKind.DENIED)
-            .setReason(reason)
-            .setRegulation(request.getRegulation())
-            .setReceivedAt(request.getReceivedAt())
-            .setTrace(seen.getTrace().orElse(null)));
   }
 
   private static Instant dueAt(DeletionRequest request) {
     return request
         .getDueAt()
         .orElseGet(() -> DueDates.dueAt(request.getRegulation(), request.getReceivedAt()));
-  }
-
-  private static boolean isValid(Selector selector) {
-    return switch (selector.getKind()) {
-      case SUBJECT -> selector.getSubjectId().filter(Intake::isName).isPresent();
-      case SAMPLES ->
-          selector.getDatasetId().filter(Intake::isName).isPresent()
-              && !selector.getSampleIds().isEmpty();
-    };
-  }
-
-  /** NUL separates the parts of keys. */
-  private static boolean isName(String id) {
-    return !id.isEmpty() && id.indexOf(SEPARATOR) < 0;
-  }
-
-  private static String holderKey(DeletionRequest request) {
-    Selector selector = request.getSelector();
-    String holder =
-        selector.getKind() == SelectorKind.SUBJECT
-            ? selector.getSubjectId().orElseThrow()
-            : selector.getDatasetId().orElseThrow();
-    return holderPrefix(selector.getKind(), holder) + request.getRequestId();
-  }
-
-  private static String holderPrefix(SelectorKind kind, String holder) {
-    return kind.name() + SEPARATOR + holder + SEPARATOR;
-  }
-
-  private static byte[] fingerprint(DeletionRequest request) {
-    try {
-      return MessageDigest.getInstance("SHA-256").digest(bytes(request.toByteBuffer()));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
-  }
-
-  private static byte[] bytes(ByteBuffer buffer) {
-    byte[] bytes = new byte[buffer.remaining()];
-    buffer.duplicate().get(bytes);
-    return bytes;
   }
 }

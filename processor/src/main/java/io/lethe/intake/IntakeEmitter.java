@@ -1,10 +1,12 @@
 package io.lethe.intake;
 
+import io.lethe.events.DeletionRequest;
 import io.lethe.events.Trace;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.streams.TracedContext;
+import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.UUID;
@@ -27,8 +29,39 @@ final class IntakeEmitter {
     return context.trace().orElse(null);
   }
 
-  /** An event of now, from this partition, in the trace of the record that is processed. */
-  RequestEvent.Builder event(UUID requestId, RequestEventKind kind) {
+  /**
+   * An event of now about a request of this content, from this partition, in the trace of the
+   * record that is processed.
+   */
+  RequestEvent.Builder event(UUID requestId, ByteBuffer fingerprint, RequestEventKind kind) {
+    return event(requestId, kind).setFingerprint(fingerprint);
+  }
+
+  /** Says that a request of this content is denied. */
+  void deny(DeletionRequest request, ByteBuffer fingerprint, String reason, Trace trace) {
+    emit(
+        event(request.getRequestId(), fingerprint, RequestEventKind.DENIED)
+            .setReason(reason)
+            .setRegulation(request.getRegulation())
+            .setReceivedAt(request.getReceivedAt())
+            .setTrace(trace));
+  }
+
+  /** A command of now on a request that this partition does not know, and where it came from. */
+  RequestEvent.Builder routed(UUID requestId) {
+    RequestEvent.Builder event = event(requestId, RequestEventKind.ROUTED);
+    context
+        .recordMetadata()
+        .ifPresent(
+            source ->
+                event
+                    .setSourceTopic(source.topic())
+                    .setSourcePartition(source.partition())
+                    .setSourceOffset(source.offset()));
+    return event;
+  }
+
+  private RequestEvent.Builder event(UUID requestId, RequestEventKind kind) {
     return RequestEvent.newBuilder()
         .setRequestId(requestId)
         .setKind(kind)

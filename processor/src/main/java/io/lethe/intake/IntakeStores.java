@@ -4,10 +4,14 @@ import io.lethe.events.DeletionRequest;
 import io.lethe.events.ModelRegistered;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.Lineage;
+import io.lethe.state.ModelWalk;
 import io.lethe.state.SubjectErasure;
 import io.lethe.streams.StateStores;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.UUID;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -42,9 +46,15 @@ public final class IntakeStores {
   /** Accepted requests that bind what arrives later, by subject (or dataset) and request. */
   public static final String ERASURES_STORE = "intake-erasures";
 
+  /** How far models have been brought together with earlier requests, and how many there were. */
+  public static final String WALKS_STORE = "intake-walks";
+
   static final char SEPARATOR = '\u0000';
 
   private static final String NOTHING = "";
+
+  /** Among the walks, in the place of a model: how many models were registered. */
+  private static final String EPOCH = "";
 
   private final KeyValueStore<String, ModelRegistered> models;
   private final KeyValueStore<String, String> datasets;
@@ -53,6 +63,7 @@ public final class IntakeStores {
   private final KeyValueStore<String, DeletionRequest> waiting;
   private final KeyValueStore<String, String> grace;
   private final KeyValueStore<String, SubjectErasure> erasures;
+  private final KeyValueStore<String, ModelWalk> walks;
 
   IntakeStores(ProcessorContext<?, ?> context) {
     models = context.getStateStore(MODELS_STORE);
@@ -62,6 +73,7 @@ public final class IntakeStores {
     waiting = context.getStateStore(WAITING_STORE);
     grace = context.getStateStore(GRACE_STORE);
     erasures = context.getStateStore(ERASURES_STORE);
+    walks = context.getStateStore(WALKS_STORE);
   }
 
   /** Builders of all stores. */
@@ -73,11 +85,16 @@ public final class IntakeStores {
         stores.ofRecords(REQUESTS_STORE, IntakeRequest.class),
         stores.ofRecords(WAITING_STORE, DeletionRequest.class),
         stores.of(GRACE_STORE, Serdes.String(), Serdes.String()),
-        stores.ofRecords(ERASURES_STORE, SubjectErasure.class));
+        stores.ofRecords(ERASURES_STORE, SubjectErasure.class),
+        stores.ofRecords(WALKS_STORE, ModelWalk.class));
   }
 
   ModelRegistered model(String modelId) {
     return models.get(modelId);
+  }
+
+  KeyValueIterator<String, ModelRegistered> allModels() {
+    return models.all();
   }
 
   void put(ModelRegistered model) {
@@ -109,10 +126,6 @@ public final class IntakeStores {
     lineage.put(subjectId + SEPARATOR + datasetId, samples);
   }
 
-  void deleteLineage(String subjectId, String datasetId) {
-    lineage.delete(subjectId + SEPARATOR + datasetId);
-  }
-
   /** Keys end with the ids of the datasets that hold samples of the subject. */
   KeyValueIterator<String, Lineage> lineageOf(String subjectId) {
     return lineage.prefixScan(subjectId + SEPARATOR, new StringSerializer());
@@ -126,6 +139,10 @@ public final class IntakeStores {
     requests.put(requestId.toString(), request);
   }
 
+  void deleteRequest(UUID requestId) {
+    requests.delete(requestId.toString());
+  }
+
   DeletionRequest waiting(String key) {
     return waiting.get(key);
   }
@@ -137,6 +154,11 @@ public final class IntakeStores {
 
   void deleteWaiting(String key, Instant since, UUID requestId) {
     waiting.delete(key);
+    stopClock(since, requestId);
+  }
+
+  /** Ends the grace period of a request that goes on waiting. */
+  void stopClock(Instant since, UUID requestId) {
     grace.delete(graceKey(since, requestId));
   }
 
@@ -154,22 +176,67 @@ public final class IntakeStores {
 
   /** Requests that bind what arrives later, those whose key starts with the prefix. */
   KeyValueIterator<String, SubjectErasure> erasures(String prefix) {
-    return startingWith(erasures, prefix);
+    return erasures.prefixScan(prefix, new StringSerializer());
+  }
+
+  /** Requests that bind what arrives later, those after the key; null: all. */
+  KeyValueIterator<String, SubjectErasure> erasuresAfter(String key) {
+    return after(erasures, key);
   }
 
   /** Requests that wait, those whose key starts with the prefix. */
-  KeyValueIterator<String, DeletionRequest> allWaiting(String prefix) {
-    return startingWith(waiting, prefix);
+  KeyValueIterator<String, DeletionRequest> waitingFor(String prefix) {
+    return waiting.prefixScan(prefix, new StringSerializer());
   }
 
-  /** Keys of requests that wait since the given time or longer, the longest first. */
-  KeyValueIterator<String, String> waitingSince(Instant time) {
-    return grace.range(null, time.toEpochMilli() + "" + (char) (SEPARATOR + 1));
+  /** Requests that wait, those after the key; null: all. */
+  KeyValueIterator<String, DeletionRequest> waitingAfter(String key) {
+    return after(waiting, key);
   }
 
-  private static <V> KeyValueIterator<String, V> startingWith(
-      KeyValueStore<String, V> store, String prefix) {
-    return prefix.isEmpty() ? store.all() : store.prefixScan(prefix, new StringSerializer());
+  /** At most so many keys of requests that wait since the time or longer, the longest first. */
+  List<String> waitingSince(Instant time, int limit) {
+    List<String> found = new ArrayList<>();
+    String end = time.toEpochMilli() + "" + (char) (SEPARATOR + 1);
+    try (KeyValueIterator<String, String> range = grace.range(null, end)) {
+      while (range.hasNext() && found.size() < limit) {
+        found.add(range.next().value);
+      }
+    }
+    return found;
+  }
+
+  /** How many models have been registered for the first time, or after a retirement. */
+  long epoch() {
+    ModelWalk counter = walks.get(EPOCH);
+    return counter == null ? 0 : counter.getEpoch();
+  }
+
+  void putEpoch(long epoch) {
+    walks.put(EPOCH, ModelWalk.newBuilder().setEpoch(epoch).build());
+  }
+
+  /** Walks that are not done, by model. */
+  Map<String, ModelWalk> walks() {
+    Map<String, ModelWalk> open = new TreeMap<>();
+    try (KeyValueIterator<String, ModelWalk> all = walks.all()) {
+      all.forEachRemaining(entry -> open.put(entry.key, entry.value));
+    }
+    open.remove(EPOCH);
+    return open;
+  }
+
+  void putWalk(String modelId, ModelWalk walk) {
+    walks.put(modelId, walk);
+  }
+
+  void deleteWalk(String modelId) {
+    walks.delete(modelId);
+  }
+
+  /** The smallest string after another is that one with a NUL behind it. */
+  private static <V> KeyValueIterator<String, V> after(KeyValueStore<String, V> store, String key) {
+    return key == null ? store.all() : store.range(key + SEPARATOR, null);
   }
 
   /** Milliseconds have 13 digits until the year 2286: they sort as text. */

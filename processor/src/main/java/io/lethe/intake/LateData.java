@@ -1,14 +1,11 @@
 package io.lethe.intake;
 
 import io.lethe.events.ModelRegistered;
-import io.lethe.events.Regulation;
-import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.IntakeStage;
 import io.lethe.state.Lineage;
 import io.lethe.state.SubjectErasure;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.HashSet;
@@ -25,7 +22,8 @@ import org.apache.kafka.streams.state.KeyValueIterator;
  *
  * <p>The first request may have its receipt by then, so these tasks belong to a request of their
  * own, the follow-up, with a due date and a receipt of its own. Its id is derived from the first
- * one's and a number. What a model is asked to forget a second time it answers without a job.
+ * one's, its subject and a number. What a model is asked to forget a second time it answers without
+ * a job.
  *
  * <p>A lineage tombstone says that the source has deleted the samples: models that come later
  * cannot hold them. Lineage after it (a restored backup) counts as new.
@@ -41,16 +39,6 @@ final class LateData {
     this.stores = stores;
     this.emitter = emitter;
     this.resolution = resolution;
-  }
-
-  /** From now on the accepted request binds what arrives later. */
-  static SubjectErasure erasure(Selector selector, List<String> models, Regulation regulation) {
-    return SubjectErasure.newBuilder()
-        .setModels(models)
-        .setRegulation(regulation)
-        .setSampleIds(
-            selector.getKind() == SelectorKind.SAMPLES ? selector.getSampleIds() : List.of())
-        .build();
   }
 
   /** Takes what a subject's lineage in a dataset says now beside what it said before. */
@@ -77,28 +65,52 @@ final class LateData {
     }
   }
 
-  /** Takes a model that is registered for the first time, or again after its retirement. */
-  void onModel(ModelRegistered model) {
-    String served = "";
-    try (KeyValueIterator<String, SubjectErasure> erasures = stores.erasures("")) {
-      while (erasures.hasNext()) {
+  /**
+   * Looks at an accepted request for a model that is registered later.
+   *
+   * @param served the subject that the last follow-up was for: one is enough
+   * @return the same after this request
+   */
+  String onModel(ModelRegistered model, String key, SubjectErasure erasure, String served) {
+    String[] parts = key.split(String.valueOf(SEPARATOR));
+    boolean bySubject = parts[0].equals(SelectorKind.SUBJECT.name());
+    List<String> models = erasure.getModels();
+    boolean named = models.isEmpty() || models.contains(model.getModelId());
+    if (!named || (bySubject && parts[1].equals(served))) {
+      return served;
+    }
+    List<String> samples =
+        bySubject
+            ? stores.samples(parts[1], model.getDatasetId())
+            : parts[1].equals(model.getDatasetId()) ? erasure.getSampleIds() : List.of();
+    if (samples.isEmpty() || missedInHold(key, erasure)) {
+      return served;
+    }
+    follow(key, erasure, Map.of(model.getModelId(), samples));
+    return bySubject ? parts[1] : served;
+  }
+
+  /**
+   * Forgets accepted requests that no longer bind, where that is configured.
+   *
+   * @param before those that were accepted earlier
+   * @param after the key that the last look ended at; null: from the start
+   * @param limit how many are looked at
+   * @return the key that this look ended at; null: at the end
+   */
+  String unbind(Instant before, String after, int limit) {
+    int left = limit;
+    String last = null;
+    try (KeyValueIterator<String, SubjectErasure> erasures = stores.erasuresAfter(after)) {
+      while (erasures.hasNext() && left > 0) {
         var entry = erasures.next();
-        String[] parts = entry.key.split(String.valueOf(SEPARATOR));
-        boolean bySubject = parts[0].equals(SelectorKind.SUBJECT.name());
-        List<String> models = entry.value.getModels();
-        boolean named = models.isEmpty() || models.contains(model.getModelId());
-        if (!named || (bySubject && parts[1].equals(served))) {
-          continue;
+        if (entry.value.getBoundAt().isBefore(before)) {
+          stores.deleteErasure(entry.key);
         }
-        List<String> samples =
-            bySubject
-                ? stores.samples(parts[1], model.getDatasetId())
-                : parts[1].equals(model.getDatasetId()) ? entry.value.getSampleIds() : List.of();
-        if (!samples.isEmpty() && !missedInHold(entry.key, entry.value)) {
-          follow(entry.key, entry.value, Map.of(model.getModelId(), samples));
-          served = bySubject ? parts[1] : served;
-        }
+        last = entry.key;
+        left--;
       }
+      return erasures.hasNext() ? last : null;
     }
   }
 
@@ -123,7 +135,8 @@ final class LateData {
 
   /** Whether a legal hold is on the request: what it misses is made up for after it. */
   private boolean missedInHold(String key, SubjectErasure erasure) {
-    boolean held = stores.request(original(key)).getHeld();
+    IntakeRequest request = stores.request(original(key)); // null: ended long ago
+    boolean held = request != null && request.getHeld();
     if (held && !erasure.getMissed()) {
       stores.putErasure(key, SubjectErasure.newBuilder(erasure).setMissed(true).build());
     }
@@ -144,9 +157,9 @@ final class LateData {
     stores.putErasure(key, SubjectErasure.newBuilder(erasure).setFollowUps(number).build());
     Instant now = emitter.now();
     resolution.accept(
-        followUpId(original, number),
+        followUpId(key, number),
         IntakeRequest.newBuilder()
-            .setFingerprint(ByteBuffer.allocate(0))
+            .setFingerprint(Fingerprint.NONE)
             .setSeenAt(now)
             .setStage(IntakeStage.ACCEPTED)
             .setRegulation(erasure.getRegulation())
@@ -155,11 +168,13 @@ final class LateData {
             .setTrace(emitter.trace())
             .build(),
         samplesByModel,
+        List.of(),
         original);
   }
 
-  static UUID followUpId(UUID original, int number) {
-    String name = "follow-up" + SEPARATOR + original + SEPARATOR + number;
+  /** By the key, which names the subject: two requests may have come under one id. */
+  static UUID followUpId(String key, int number) {
+    String name = "follow-up" + SEPARATOR + key + SEPARATOR + number;
     return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
   }
 }

@@ -31,7 +31,8 @@ final class RequestCommands {
       RequestCommand kind,
       Optional<String> reason,
       Optional<Instant> dueAt,
-      Instant givenAt) {
+      Instant givenAt,
+      boolean routed) {
 
     static Command of(DeletionRequest request) {
       return new Command(
@@ -39,7 +40,8 @@ final class RequestCommands {
           request.getCommand(),
           request.getReason(),
           request.getDueAt(),
-          request.getReceivedAt());
+          request.getReceivedAt(),
+          false);
     }
 
     static Command of(RequestEvent routed) {
@@ -48,7 +50,8 @@ final class RequestCommands {
           routed.getCommand().orElseThrow(),
           routed.getReason(),
           routed.getDueAt(),
-          routed.getReceivedAt().orElseThrow());
+          routed.getReceivedAt().orElseThrow(),
+          true);
     }
   }
 
@@ -63,10 +66,13 @@ final class RequestCommands {
   /** Takes a command; one on a request that came in under another key finds it by tracking. */
   void onCommand(Command command) {
     IntakeRequest seen = stores.request(command.requestId());
-    if (seen == null) {
+    if (seen == null || seen.getIdTaken()) {
+      if (command.routed()) {
+        throw new InvalidRequestException("a command names a request that is no longer known");
+      }
       emitter.emit(
           emitter
-              .event(command.requestId(), RequestEventKind.ROUTED)
+              .routed(command.requestId())
               .setCommand(command.kind())
               .setReason(command.reason().orElse(null))
               .setDueAt(command.dueAt().orElse(null))
@@ -87,6 +93,20 @@ final class RequestCommands {
       case RELEASE -> release(command, numbered);
       case ERASE, UNKNOWN -> throw new IllegalStateException("not a command");
     }
+  }
+
+  /** Takes a request's tasks back, where the models have not begun; nobody asked for an answer. */
+  void withdraw(UUID requestId, IntakeRequest request) {
+    tell(
+        new Command(
+            requestId,
+            RequestCommand.CANCEL,
+            Optional.empty(),
+            Optional.empty(),
+            request.getReceivedAt(),
+            false),
+        request,
+        request.getDueAt().orElseThrow());
   }
 
   private void cancel(Command command, IntakeRequest request) {
@@ -113,6 +133,7 @@ final class RequestCommands {
     if (request.getStage() == IntakeStage.ACCEPTED) {
       askModels(command, request);
     } else {
+      stores.stopClock(request.getSeenAt(), command.requestId());
       grant(command, request, RequestEventKind.HELD);
     }
   }
@@ -179,6 +200,7 @@ final class RequestCommands {
       emitter.emit(
           ErasureTask.newBuilder()
               .setRequestId(command.requestId())
+              .setFingerprint(request.getFingerprint())
               .setModelId(modelId)
               .setCommand(command.kind())
               .setCommandNumber(request.getCommands())
@@ -205,7 +227,7 @@ final class RequestCommands {
   private RequestEvent.Builder answer(
       Command command, IntakeRequest request, RequestEventKind kind) {
     return emitter
-        .event(command.requestId(), kind)
+        .event(command.requestId(), request.getFingerprint(), kind)
         .setCommand(command.kind())
         .setCommandNumber(request.getCommands());
   }

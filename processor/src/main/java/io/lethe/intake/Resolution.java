@@ -1,6 +1,7 @@
 package io.lethe.intake;
 
 import io.lethe.events.DeletionRequest;
+import io.lethe.events.ModelRegistered;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
@@ -9,9 +10,11 @@ import io.lethe.state.IntakeRequest;
 import io.lethe.state.IntakeStage;
 import io.lethe.state.Lineage;
 import io.lethe.state.RequestEventKind;
+import io.lethe.state.SubjectErasure;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
@@ -33,25 +36,43 @@ final class Resolution {
     if (samplesByModel.isEmpty()) {
       return false;
     }
-    stores.putErasure(
-        key, LateData.erasure(request.getSelector(), request.getModels(), request.getRegulation()));
+    boolean binds = request.getSelector().getKind() != SelectorKind.CLASS;
+    if (binds) {
+      stores.putErasure(key, erasure(request));
+    }
     accept(
         request.getRequestId(),
-        IntakeRequest.newBuilder(seen).setErasureKey(key).build(),
+        IntakeRequest.newBuilder(seen).setErasureKey(binds ? key : null).build(),
         samplesByModel,
+        request.getSelector().getClasses(),
         null);
     return true;
+  }
+
+  /** From now on the accepted request binds what arrives later. */
+  private SubjectErasure erasure(DeletionRequest request) {
+    Selector selector = request.getSelector();
+    return SubjectErasure.newBuilder()
+        .setModels(request.getModels())
+        .setRegulation(request.getRegulation())
+        .setSampleIds(
+            selector.getKind() == SelectorKind.SAMPLES ? selector.getSampleIds() : List.of())
+        .setBoundAt(emitter.now())
+        .setEpoch(stores.epoch())
+        .build();
   }
 
   /**
    * Emits the tasks of a request that has been resolved.
    *
+   * @param classes that each of the models must forget as a whole
    * @param followUpOf the request that it follows from, or null
    */
   void accept(
       UUID requestId,
       IntakeRequest seen,
       Map<String, List<String>> samplesByModel,
+      List<String> classes,
       UUID followUpOf) {
     Instant dueAt = seen.getDueAt().orElseThrow();
     List<String> models = List.copyOf(new TreeSet<>(samplesByModel.keySet()));
@@ -65,7 +86,7 @@ final class Resolution {
     // Acceptance first: tracking must know the request before any model reports on it.
     emitter.emit(
         emitter
-            .event(requestId, RequestEventKind.ACCEPTED)
+            .event(requestId, seen.getFingerprint(), RequestEventKind.ACCEPTED)
             .setRegulation(seen.getRegulation())
             .setModels(models)
             .setReceivedAt(seen.getReceivedAt())
@@ -78,7 +99,9 @@ final class Resolution {
               .setRequestId(requestId)
               .setModelId(modelId)
               .setCommand(RequestCommand.ERASE)
+              .setFingerprint(seen.getFingerprint())
               .setSampleIds(samplesByModel.get(modelId))
+              .setClasses(classes)
               .setReceivedAt(seen.getReceivedAt())
               .setDueAt(dueAt)
               .setTrace(seen.getTrace().orElse(null))
@@ -89,16 +112,32 @@ final class Resolution {
   private Map<String, List<String>> samplesByModel(DeletionRequest request) {
     Selector selector = request.getSelector();
     Map<String, List<String>> samplesByModel = new TreeMap<>();
-    if (selector.getKind() == SelectorKind.SAMPLES) {
-      collect(
-          request.getModels(),
-          selector.getDatasetId().orElseThrow(),
-          selector.getSampleIds(),
-          samplesByModel);
-    } else {
-      collectSubject(request.getModels(), selector.getSubjectId().orElseThrow(), samplesByModel);
+    List<String> named = request.getModels();
+    switch (selector.getKind()) {
+      case SUBJECT -> collectSubject(named, selector.getSubjectId().orElseThrow(), samplesByModel);
+      case SAMPLES ->
+          collect(
+              named,
+              selector.getDatasetId().orElseThrow(),
+              selector.getSampleIds(),
+              samplesByModel);
+      case CLASS -> collectModels(named, selector.getDatasetId(), samplesByModel);
     }
     return samplesByModel;
+  }
+
+  /** Adds the models that there are, without samples: a class needs no lineage. */
+  private void collectModels(
+      List<String> named, Optional<String> datasetId, Map<String, List<String>> samplesByModel) {
+    try (KeyValueIterator<String, ModelRegistered> models = stores.allModels()) {
+      while (models.hasNext()) {
+        ModelRegistered model = models.next().value;
+        boolean meant = named.isEmpty() || named.contains(model.getModelId());
+        if (meant && datasetId.filter(id -> !id.equals(model.getDatasetId())).isEmpty()) {
+          samplesByModel.put(model.getModelId(), List.of());
+        }
+      }
+    }
   }
 
   /** Adds the models that hold samples of the subject, by its lineage. */

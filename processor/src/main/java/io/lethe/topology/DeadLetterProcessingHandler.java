@@ -1,6 +1,7 @@
 package io.lethe.topology;
 
 import io.lethe.schemas.client.SchemaRegistryException;
+import io.lethe.topics.DeadLetterHeaders;
 import org.apache.kafka.streams.errors.ErrorHandlerContext;
 import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
 import org.apache.kafka.streams.errors.ProcessorStateException;
@@ -20,6 +21,13 @@ public final class DeadLetterProcessingHandler extends LogAndContinueProcessingE
         return Response.fail();
       }
     }
-    return super.handleError(context, record, exception);
+    Response response = super.handleError(context, record, exception);
+    response
+        .deadLetterQueueRecords()
+        .forEach(
+            letter ->
+                DeadLetterHeaders.put(
+                    letter.headers(), DeadLetterHeaders.STAGE, context.processorNodeId()));
+    return response;
   }
 }

@@ -237,6 +237,11 @@ public final class LetheTopology {
         only(outputs, "tracking-signals-only", LetheTopology::signal),
         topics.requestSignals(),
         "request-signals");
+    only(outputs, "tracking-undeliverable-only", LetheTopology::undeliverable)
+        .process(
+            () -> new UndeliverableCommands(topics.deletionRequests()),
+            Named.as("tracking-undeliverable"))
+        .to(topics.deadLetters().name(), produced(topics.deadLetters(), "tracking-dead-letters"));
     // A topic of its own: what the builder calls a repartition cannot lead back to an earlier node.
     only(outputs, "tracking-feedback-only", LetheTopology::feedback)
         .to(
@@ -337,6 +342,12 @@ public final class LetheTopology {
   private static Optional<RequestEvent> feedback(TrackingOutput output) {
     return output instanceof TrackingOutput.Feedback feedback
         ? Optional.of(feedback.event())
+        : Optional.empty();
+  }
+
+  private static Optional<TrackingOutput.Undeliverable> undeliverable(TrackingOutput output) {
+    return output instanceof TrackingOutput.Undeliverable command
+        ? Optional.of(command)
         : Optional.empty();
   }
 

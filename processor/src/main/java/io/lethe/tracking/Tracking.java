@@ -7,15 +7,18 @@ import io.lethe.events.RequestStatus;
 import io.lethe.events.Trace;
 import io.lethe.state.ModelProgress;
 import io.lethe.state.ModelStage;
+import io.lethe.state.RequestConflict;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.state.RequestState;
 import io.lethe.streams.TracedContext;
+import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.streams.processor.api.Record;
 
@@ -29,28 +32,39 @@ import org.apache.kafka.streams.processor.api.Record;
  * request that no model had begun ends as cancelled.
  */
 final class Tracking {
-  /** The rest is warned about at the next tick: a tick must not take long. */
-  private static final int SIGNALS_PER_TICK = 1_000;
+  /** The rest is looked at in the next tick: a tick must not take long. */
+  private static final int LOOKED_AT_PER_TICK = 5_000;
+
+  private final TrackingSettings settings;
 
   private final UnaryOperator<ErasureReceipt> attestor;
   private final TracedContext<String, TrackingOutput> context;
   private final TrackingStores stores;
   private final Signals signals;
+  private final EarlyCommandQueue early;
 
   Tracking(
       TrackingSettings settings,
       UnaryOperator<ErasureReceipt> attestor,
       TracedContext<String, TrackingOutput> context) {
+    this.settings = settings;
     this.attestor = attestor;
     this.context = context;
     stores = new TrackingStores(context);
     signals = new Signals(settings);
+    early = new EarlyCommandQueue(settings.commandPatience(), stores);
   }
 
   void onEvent(String requestId, RequestEvent event) {
     RequestState known = stores.request(requestId);
+    if (known != null
+        && event.getKind() != RequestEventKind.ROUTED
+        && Conflicts.isForeign(known, event)) {
+      onForeign(requestId, known, event);
+      return;
+    }
     switch (event.getKind()) {
-      case ROUTED -> route(known, event);
+      case ROUTED -> route(requestId, known, event);
       case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
           settle(event, commanded(orPlaceholder(known, event), event));
       case RECEIVED, ACCEPTED, DENIED, STARTED, STOPPED, UNLEARNED, RETIRED -> {
@@ -63,15 +77,45 @@ final class Tracking {
           settle(event, exact(known, event));
         }
       }
+      case EXPIRED -> throw new IllegalStateException("not for tracking: " + event.getKind());
     }
   }
 
-  /** Sends a command that came in under another key to the partition that knows its request. */
-  private void route(RequestState known, RequestEvent event) {
-    if (known == null || known.getIntakePartition() < 0) {
-      throw new UnknownRequestException();
+  /** Denies another request that came under this id, once; intake takes back what it has begun. */
+  private void onForeign(String requestId, RequestState known, RequestEvent event) {
+    boolean byIntake =
+        switch (event.getKind()) {
+          case RECEIVED, ACCEPTED, DENIED -> true;
+          default -> false;
+        };
+    if (!byIntake || Conflicts.isDenied(known, event)) {
+      return;
     }
-    feedback(RequestEvent.newBuilder(event).setIntakePartition(known.getIntakePartition()));
+    ErasureReceipt receipt = attestor.apply(Conflicts.receipt(event, now()));
+    put(requestId, Conflicts.with(known, event));
+    forward(
+        receipt.getRequestId().toString(), new TrackingOutput.Receipt(receipt), event.getTrace());
+    feedback(event, RequestEventKind.DENIED, event.getFingerprint(), event.getIntakePartition());
+  }
+
+  /** Sends a command that came in under another key to the partition that knows its request. */
+  private void route(String requestId, RequestState known, RequestEvent command) {
+    if (known != null && known.getIntakePartition() >= 0) {
+      routeTo(known.getIntakePartition(), command);
+    } else if (!early.add(requestId, command, now())) {
+      undeliverable(command);
+    }
+  }
+
+  private void routeTo(int partition, RequestEvent command) {
+    feedback(RequestEvent.newBuilder(command).setIntakePartition(partition));
+  }
+
+  private void undeliverable(RequestEvent command) {
+    forward(
+        command.getRequestId().toString(),
+        new TrackingOutput.Undeliverable(command, new UnknownRequestException()),
+        command.getTrace());
   }
 
   private static RequestState advanced(RequestState state, RequestEvent event) {
@@ -137,18 +181,52 @@ final class Tracking {
     if (receipt.isPresent()) {
       forward(requestId, new TrackingOutput.Receipt(receipt.get()), after.getTrace());
       if (after.getStatus() == RequestStatus.CANCELLED && after.getAccepted()) {
-        tellIntake(event, after);
+        tellIntake(event, RequestEventKind.CANCELLED, after); // it binds nothing that comes later
+      }
+    }
+    if (event.getIntakePartition() >= 0) {
+      early.take(requestId).forEach(command -> routeTo(event.getIntakePartition(), command));
+    }
+  }
+
+  /** Warns about due dates, gives commands up and forgets what ended long ago. */
+  void onTick() {
+    for (TrackingStores.Due due : stores.due(now(), LOOKED_AT_PER_TICK)) {
+      if (due.early()) {
+        early.take(due.requestId()).forEach(this::undeliverable);
+        continue;
+      }
+      RequestState state = stores.request(due.requestId());
+      if (isFinal(state.getStatus()) || isPlaceholder(state)) {
+        forget(due.requestId(), state);
+      } else {
+        signal(due.requestId(), state);
       }
     }
   }
 
-  /** Warns about due dates. */
-  void onTick() {
-    for (String requestId : stores.due(now(), SIGNALS_PER_TICK)) {
-      RequestState state = stores.request(requestId);
-      RequestSignal signal = signals.signal(requestId, state, now());
-      put(requestId, signals.signalled(state, signal));
-      forward(requestId, new TrackingOutput.Signal(signal), state.getTrace());
+  private void signal(String requestId, RequestState state) {
+    RequestSignal signal = signals.signal(requestId, state, now());
+    put(requestId, signals.signalled(state, signal));
+    forward(requestId, new TrackingOutput.Signal(signal), state.getTrace());
+  }
+
+  /** Forgets a request here and at intake, with those that were denied for its id. */
+  private void forget(String requestId, RequestState state) {
+    stores.delete(requestId, state);
+    RequestEvent about =
+        RequestEvent.newBuilder()
+            .setRequestId(UUID.fromString(requestId))
+            .setKind(RequestEventKind.EXPIRED)
+            .setAt(now())
+            .build();
+    tellIntake(about, RequestEventKind.EXPIRED, state);
+    for (RequestConflict conflict : state.getConflicts()) {
+      feedback(
+          about,
+          RequestEventKind.EXPIRED,
+          conflict.getFingerprint(),
+          conflict.getIntakePartition());
     }
   }
 
@@ -158,21 +236,40 @@ final class Tracking {
         ended && state.getEndedAt().isEmpty()
             ? RequestState.newBuilder(state).setEndedAt(now()).build()
             : state;
-    stores.put(requestId, after, ended ? Optional.empty() : signals.nextAt(after));
+    boolean forgotten = ended || isPlaceholder(after);
+    Instant since = after.getEndedAt().orElse(after.getUpdatedAt());
+    stores.put(
+        requestId,
+        after,
+        forgotten ? Optional.of(since.plus(settings.retention())) : signals.nextAt(after));
+  }
+
+  /** Whether intake has said nothing about it: also a request that was forgotten and is no more. */
+  private static boolean isPlaceholder(RequestState state) {
+    return state.getIntakePartition() < 0;
   }
 
   private Instant now() {
     return Instant.ofEpochMilli(context.currentSystemTimeMs());
   }
 
-  /** A cancelled request no longer binds what arrives later. */
-  private void tellIntake(RequestEvent event, RequestState state) {
+  private void tellIntake(RequestEvent event, RequestEventKind kind, RequestState state) {
+    feedback(event, kind, state.getFingerprint().orElseThrow(), state.getIntakePartition());
+  }
+
+  /** Tells a partition of intake what became of the request with this content. */
+  private void feedback(
+      RequestEvent event, RequestEventKind kind, ByteBuffer fingerprint, int partition) {
+    if (partition < 0) {
+      return;
+    }
     feedback(
         RequestEvent.newBuilder()
             .setRequestId(event.getRequestId())
-            .setKind(RequestEventKind.CANCELLED)
-            .setIntakePartition(state.getIntakePartition())
-            .setAt(event.getAt())
+            .setFingerprint(fingerprint)
+            .setKind(kind)
+            .setIntakePartition(partition)
+            .setAt(now())
             .setTrace(event.getTrace().orElse(null)));
   }
 
@@ -220,6 +317,7 @@ final class Tracking {
   private static RequestState placeholder(RequestEvent event) {
     return RequestState.newBuilder()
         .setAccepted(false)
+        .setFingerprint(event.getFingerprint())
         .setStatus(RequestStatus.PENDING)
         .setRegulation(event.getRegulation())
         .setModels(List.of())

@@ -14,4 +14,8 @@ public sealed interface TrackingOutput {
 
   /** The partition of intake that the event names has to know. */
   record Feedback(RequestEvent event) implements TrackingOutput {}
+
+  /** A command whose request did not arrive. */
+  record Undeliverable(RequestEvent command, UnknownRequestException cause)
+      implements TrackingOutput {}
 }

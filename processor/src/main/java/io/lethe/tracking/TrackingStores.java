@@ -1,5 +1,6 @@
 package io.lethe.tracking;
 
+import io.lethe.state.EarlyCommands;
 import io.lethe.state.RequestState;
 import io.lethe.streams.StateStores;
 import java.nio.ByteBuffer;
@@ -23,11 +24,19 @@ public final class TrackingStores {
   /** When the clock has to look at which request. */
   public static final String DEADLINES_STORE = "tracking-deadlines";
 
+  /** Commands on requests that are not known yet, by request. */
+  public static final String EARLY_STORE = "tracking-early";
+
+  /** Among the deadlines, before the id of a request that has early commands. */
+  private static final String EARLY = "early/";
+
   private final KeyValueStore<String, RequestState> requests;
+  private final KeyValueStore<String, EarlyCommands> early;
   private final KeyValueStore<Bytes, byte[]> deadlines;
 
   TrackingStores(ProcessorContext<?, ?> context) {
     requests = context.getStateStore(REQUESTS_STORE);
+    early = context.getStateStore(EARLY_STORE);
     deadlines = context.getStateStore(DEADLINES_STORE);
   }
 
@@ -35,6 +44,7 @@ public final class TrackingStores {
   public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
         stores.ofRecords(REQUESTS_STORE, RequestState.class),
+        stores.ofRecords(EARLY_STORE, EarlyCommands.class),
         stores.of(DEADLINES_STORE, Serdes.Bytes(), Serdes.ByteArray()));
   }
 
@@ -53,14 +63,43 @@ public final class TrackingStores {
         requestId, RequestState.newBuilder(state).setDeadlineAt(deadline.orElse(null)).build());
   }
 
-  /** At most so many requests whose deadline is not after the given time, the oldest first. */
-  List<String> due(Instant now, int limit) {
-    List<String> due = new ArrayList<>();
+  /** Forgets a request. */
+  void delete(String requestId, RequestState state) {
+    state.getDeadlineAt().ifPresent(at -> deadlines.delete(key(at, requestId)));
+    requests.delete(requestId);
+  }
+
+  EarlyCommands early(String requestId) {
+    return early.get(requestId);
+  }
+
+  void putEarly(String requestId, EarlyCommands commands) {
+    deadlines.put(key(commands.getUntil(), EARLY + requestId), new byte[0]);
+    early.put(requestId, commands);
+  }
+
+  void deleteEarly(String requestId, EarlyCommands commands) {
+    deadlines.delete(key(commands.getUntil(), EARLY + requestId));
+    early.delete(requestId);
+  }
+
+  /**
+   * What the clock has come to.
+   *
+   * @param early whether it is about the request's early commands, not about itself
+   */
+  record Due(String requestId, boolean early) {}
+
+  /** At most so many deadlines that are not after the given time, the oldest first. */
+  List<Due> due(Instant now, int limit) {
+    List<Due> due = new ArrayList<>();
     try (KeyValueIterator<Bytes, byte[]> range =
         deadlines.range(null, key(now.plusMillis(1), ""))) {
       while (range.hasNext() && due.size() < limit) {
         byte[] key = range.next().key.get();
-        due.add(new String(key, Long.BYTES, key.length - Long.BYTES, StandardCharsets.UTF_8));
+        String name = new String(key, Long.BYTES, key.length - Long.BYTES, StandardCharsets.UTF_8);
+        boolean isEarly = name.startsWith(EARLY);
+        due.add(new Due(isEarly ? name.substring(EARLY.length()) : name, isEarly));
       }
     }
     return due;

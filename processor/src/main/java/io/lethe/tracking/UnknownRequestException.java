@@ -1,7 +1,7 @@
 package io.lethe.tracking;
 
 /** A command on a request that nobody knows; it goes to the dead letters with this message. */
-final class UnknownRequestException extends RuntimeException {
+public final class UnknownRequestException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   UnknownRequestException() {

@@ -54,6 +54,7 @@ final class Records {
         .setStatus(RequestStatus.COMPLETED)
         .setReason("none")
         .setFollowUpOf(new UUID(3, 4))
+        .setSentAs(new UUID(5, 6))
         .setRegulation(Regulation.GDPR)
         .setModels(
             List.of(

@@ -9,6 +9,8 @@ import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
+import io.lethe.intake.IntakeSettings;
+import io.lethe.tracking.TrackingSettings;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -196,5 +198,110 @@ class LateDataTest {
     assertThat(lethe.receipts())
         .last()
         .satisfies(receipt -> assertThat(receipt.getFollowUpOf()).contains(id));
+  }
+
+  /** Looks at two earlier requests in each step. */
+  private static final IntakeSettings TWO_A_STEP =
+      new IntakeSettings(TopologyFixture.GRACE, Duration.ofSeconds(1), 2, null);
+
+  private void sevenErased() {
+    lethe.close();
+    lethe = TopologyFixture.with(directory, TWO_A_STEP, TrackingSettings.DEFAULTS);
+    lethe.registerAnchored("m", "d", policy(1, YEAR));
+    for (int i = 0; i < 7; i++) {
+      lethe.lineage("p" + i, "d", "s" + i);
+      lethe.request("p" + i);
+      lethe.unlearned(lethe.onlyJob());
+    }
+    assertThat(lethe.receipts()).hasSize(7);
+  }
+
+  private int pendingOfLater() {
+    return lethe.model("later").getPendingRequests();
+  }
+
+  @Test
+  void manyErasedSubjectsAreLookedAtForALaterModelInBoundedSteps() {
+    // Given
+    sevenErased();
+
+    // When
+    lethe.registerAnchored("later", "d", policy(100, YEAR));
+    int atOnce = pendingOfLater();
+    lethe.lineage("new", "d", "s8");
+    lethe.request("new"); // knows the model: no follow-up beside it
+    lethe.advance(Duration.ofSeconds(1));
+    int afterATick = pendingOfLater();
+    lethe.advance(Duration.ofSeconds(1));
+    lethe.advance(Duration.ofSeconds(1));
+    lethe.advance(Duration.ofSeconds(1));
+
+    // Then
+    assertThat(atOnce).isEqualTo(2);
+    assertThat(afterATick).isEqualTo(5);
+    assertThat(pendingOfLater()).isEqualTo(8);
+    lethe.advance(Duration.ofMinutes(1));
+    assertThat(pendingOfLater()).as("each once").isEqualTo(8);
+  }
+
+  @Test
+  void aRestartGoesOnWhereTheLookForALaterModelWas() {
+    // Given
+    sevenErased();
+    lethe.registerAnchored("later", "d", policy(100, YEAR));
+    lethe.advance(Duration.ofSeconds(1));
+    assertThat(pendingOfLater()).isEqualTo(4);
+
+    // When
+    try (TopologyFixture before = lethe) {
+      lethe = before.restarted(directory.resolve("restarted"), TWO_A_STEP);
+    }
+    lethe.advance(Duration.ofSeconds(1));
+    lethe.advance(Duration.ofSeconds(1));
+    lethe.advance(Duration.ofSeconds(1));
+
+    // Then
+    assertThat(pendingOfLater()).isEqualTo(7);
+    lethe.advance(Duration.ofMinutes(1));
+    assertThat(pendingOfLater()).isEqualTo(7);
+  }
+
+  @Test
+  void aModelThatIsRetiredMeanwhileIsNotLookedForAnyMore() {
+    // Given
+    sevenErased();
+    lethe.registerAnchored("later", "d", policy(100, YEAR));
+
+    // When
+    lethe.retire("later");
+    lethe.advance(Duration.ofSeconds(1));
+    lethe.register("later", "d", policy(100, YEAR), "c".repeat(64));
+
+    // Then
+    lethe.advance(Duration.ofSeconds(1));
+    lethe.advance(Duration.ofSeconds(1));
+    lethe.advance(Duration.ofSeconds(1));
+    assertThat(pendingOfLater()).isEqualTo(7);
+  }
+
+  @Test
+  void requestsThatWaitForAModelAreTakenUpInBoundedSteps() {
+    // Given
+    lethe.close();
+    lethe = TopologyFixture.with(directory, TWO_A_STEP, TrackingSettings.DEFAULTS);
+    for (int i = 0; i < 5; i++) {
+      lethe.lineage("p" + i, "d", "s" + i);
+      lethe.request("p" + i);
+    }
+
+    // When
+    lethe.registerAnchored("later", "d", policy(100, YEAR));
+    int atOnce = pendingOfLater();
+    lethe.advance(TopologyFixture.GRACE);
+
+    // Then
+    assertThat(atOnce).isEqualTo(2);
+    assertThat(pendingOfLater()).as("none is denied that a model is there for").isEqualTo(5);
+    assertThat(lethe.receipts()).isEmpty();
   }
 }

@@ -177,7 +177,7 @@ class LetheTopologyTest {
   }
 
   @Test
-  void aRepeatedRequestIsDroppedAndOneWithOtherContentIsADeadLetter() {
+  void aRepeatedRequestIsDroppedAndOneWithOtherContentIsDenied() {
     // Given
     lethe.registerAnchored("m", "d", policy(2, HOUR));
     lethe.lineage("alice", "d", "s1");
@@ -192,7 +192,9 @@ class LetheTopologyTest {
     // Then
     assertThat(lethe.jobs()).isEmpty();
     assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
-    assertThat(lethe.deadLetters()).isEqualTo(1);
+    assertThat(lethe.receipts())
+        .singleElement()
+        .satisfies(receipt -> assertThat(receipt.getSentAs()).contains(id));
   }
 
   @Test
@@ -256,7 +258,7 @@ class LetheTopologyTest {
         .satisfies(
             receipt -> {
               assertThat(receipt.getRequestId()).isEqualTo(id);
-              assertThat(receipt.getReason()).contains("invalid");
+              assertThat(receipt.getReason()).contains("invalid_subject");
             });
   }
 

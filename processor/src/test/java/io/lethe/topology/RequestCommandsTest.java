@@ -1,22 +1,32 @@
 package io.lethe.topology;
 
 import static io.lethe.topology.TopologyFixture.GRACE;
+import static io.lethe.topology.TopologyFixture.PATIENCE;
 import static io.lethe.topology.TopologyFixture.START;
 import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
+import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.Regulation;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestStatus;
+import io.lethe.events.Selector;
+import io.lethe.events.SelectorKind;
 import io.lethe.events.UnlearningJob;
 import io.lethe.state.Answer;
+import io.lethe.state.CommandAnswer;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
+import io.lethe.topics.DeadLetterHeaders;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
+import org.apache.kafka.streams.test.TestRecord;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -164,12 +174,124 @@ class RequestCommandsTest {
   }
 
   @Test
-  void aCommandOnAnUnknownRequestIsADeadLetter() {
+  void aCommandOnARequestThatDoesNotComeIsADeadLetterThatCanBeSentAgain() {
+    // Given
+    UUID id = UUID.randomUUID();
+    lethe.command(id, id.toString(), RequestCommand.HOLD, "litigation", null);
+    lethe.advance(PATIENCE.minusSeconds(1));
+    assertThat(lethe.deadLetters()).isZero();
+
     // When
-    lethe.command(UUID.randomUUID(), "alice", RequestCommand.CANCEL);
+    lethe.advance(Duration.ofSeconds(1));
+
+    // Then
+    TestRecord<byte[], byte[]> letter = lethe.deadLetterRecords().get(0);
+    assertThat(header(letter, DeadLetterHeaders.EXCEPTION)).endsWith("UnknownRequestException");
+    assertThat(header(letter, DeadLetterHeaders.TOPIC)).isEqualTo("lethe.deletion-requests");
+    assertThat(header(letter, DeadLetterHeaders.PARTITION)).isEqualTo("0");
+    assertThat(header(letter, DeadLetterHeaders.OFFSET)).isEqualTo("0");
+    assertThat(new String(letter.key(), StandardCharsets.UTF_8)).isEqualTo(id.toString());
+    DeletionRequest command =
+        lethe
+            .topics
+            .deletionRequests()
+            .valueSerde()
+            .deserializer()
+            .deserialize("lethe.deletion-requests", letter.value());
+    assertThat(command.getRequestId()).isEqualTo(id);
+    assertThat(command.getCommand()).isEqualTo(RequestCommand.HOLD);
+    assertThat(command.getReason()).contains("litigation");
+    // It was given up: a request that comes now is not held.
+    lethe.registerAnchored("m", "d", policy(2, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    lethe.request(id, "alice");
+    assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
+  }
+
+  private static String header(TestRecord<byte[], byte[]> letter, String name) {
+    return DeadLetterHeaders.text(letter.headers(), name).orElseThrow();
+  }
+
+  @Test
+  void commandsThatOvertakeTheirRequestAreTakenInTheirOrderWhenItArrives() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(2, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = UUID.randomUUID();
+    lethe.command(id, id.toString(), RequestCommand.HOLD, "litigation", null);
+    lethe.command(id, id.toString(), RequestCommand.EXTEND, "complex", null);
+    lethe.advance(PATIENCE.minusSeconds(1));
+
+    // When
+    lethe.request(id, "alice");
+
+    // Then
+    assertThat(lethe.requestState(id).getCommands())
+        .extracting(CommandAnswer::getCommand, CommandAnswer::getAnswer)
+        .containsExactly(
+            tuple(RequestCommand.HOLD, Answer.GRANTED),
+            tuple(RequestCommand.EXTEND, Answer.GRANTED));
+    assertThat(lethe.model("m").getPendingRequests()).isZero();
+    lethe.advance(PATIENCE);
+    assertThat(lethe.deadLetters()).isZero();
+  }
+
+  @Test
+  void aCancelThatOvertakesARequestWithoutLineageEndsIt() {
+    // Given
+    UUID id = UUID.randomUUID();
+    lethe.command(id, id.toString(), RequestCommand.CANCEL);
+
+    // When
+    lethe.request(id, "alice");
+
+    // Then
+    assertThat(lethe.receipts())
+        .singleElement()
+        .satisfies(receipt -> assertThat(receipt.getStatus()).isEqualTo(RequestStatus.CANCELLED));
+  }
+
+  @Test
+  void moreEarlyCommandsThanAnybodyMeansAreDeadLetters() {
+    // Given
+    UUID id = UUID.randomUUID();
+
+    // When
+    for (int i = 0; i < 33; i++) {
+      lethe.command(id, id.toString(), RequestCommand.HOLD);
+    }
 
     // Then
     assertThat(lethe.deadLetters()).isEqualTo(1);
+  }
+
+  @Test
+  void anExtensionUnderCcpaEndsAfterNinetyDays() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(2, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = UUID.randomUUID();
+    lethe.submit(
+        "alice",
+        DeletionRequest.newBuilder()
+            .setRequestId(id)
+            .setSelector(
+                Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId("alice").build())
+            .setRegulation(Regulation.CCPA)
+            .setReceivedAt(START)
+            .build());
+    assertThat(lethe.requestState(id).getDueAt()).contains(START.plus(Duration.ofDays(45)));
+
+    // When
+    Instant limit = START.plus(Duration.ofDays(90));
+    lethe.command(id, "alice", RequestCommand.EXTEND, "too far", limit.plusSeconds(1));
+    lethe.command(id, "alice", RequestCommand.EXTEND, "just so", limit);
+
+    // Then
+    assertThat(lethe.requestState(id).getCommands())
+        .extracting(CommandAnswer::getAnswer)
+        .containsExactly(Answer.REFUSED, Answer.GRANTED);
+    assertThat(lethe.requestState(id).getDueAt()).contains(limit);
   }
 
   @Test

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +15,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.Consumer;
 
 /**
  * What the rules say, in the simplest form: no partitions, no stores, no events. Models were all
@@ -25,7 +27,13 @@ final class RulesModel {
 
   final Map<String, Model> models = new TreeMap<>();
   final Map<UUID, Request> requests = new TreeMap<>(Comparator.comparing(UUID::toString));
+
+  /** Requests under whose id another one came. */
+  final Set<UUID> conflicts = new HashSet<>();
+
   private final Map<String, Set<String>> lineage = new TreeMap<>();
+  private final List<Consumer<UUID>> early = new ArrayList<>();
+  private Instant earlyUntil;
   private Instant now;
 
   /** A request's samples in one model. */
@@ -129,6 +137,14 @@ final class RulesModel {
     requests.put(id, request);
     request.waiting = true;
     resolve(id, request);
+    early.forEach(command -> command.accept(id));
+    early.clear();
+  }
+
+  /** A command on the request that comes next. */
+  void early(Consumer<UUID> command) {
+    earlyUntil = early.isEmpty() ? now.plus(TopologyFixture.PATIENCE) : earlyUntil;
+    early.add(command);
   }
 
   private void resolve(UUID id, Request request) {
@@ -478,7 +494,8 @@ final class RulesModel {
       return;
     }
     request.followUps++;
-    String name = "follow-up\u0000" + original + "\u0000" + request.followUps;
+    String key = "SUBJECT\u0000" + request.subject + "\u0000" + original;
+    String name = "follow-up\u0000" + key + "\u0000" + request.followUps;
     UUID id = UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
     Request followUp = new Request(request.subject, now);
     requests.put(id, followUp);
@@ -487,6 +504,9 @@ final class RulesModel {
 
   void advance(Duration duration) {
     now = now.plus(duration);
+    if (!early.isEmpty() && !earlyUntil.isAfter(now)) {
+      early.clear();
+    }
     for (Request request : requests.values()) {
       boolean expired = !request.since.plus(TopologyFixture.GRACE).isAfter(now);
       if (request.waiting && !request.held && expired) {

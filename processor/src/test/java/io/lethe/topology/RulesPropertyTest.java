@@ -8,19 +8,25 @@ import io.lethe.events.CompletionStage;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelCommandKind;
+import io.lethe.events.ModelResult;
 import io.lethe.events.RequestCommand;
+import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
+import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestEventKind;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -58,6 +64,9 @@ class RulesPropertyTest {
     RESUME,
     REPEAT,
     CONFLICT,
+    CONFLICT_ELSEWHERE,
+    EARLY_HOLD,
+    EARLY_CANCEL,
     SOURCE_DELETED,
     GATE_FAILS,
     FAILS,
@@ -133,6 +142,8 @@ class RulesPropertyTest {
     private final Map<String, Integer> offers = new HashMap<>();
     private final Map<UUID, ErasureReceipt> receipts = new HashMap<>();
     private final Map<String, String> registered = new HashMap<>();
+    private final Set<UUID> denials = new HashSet<>();
+    private final Set<UUID> denied = new HashSet<>();
     private final Map<String, String> anchors = new HashMap<>();
     private int artifacts;
 
@@ -206,7 +217,15 @@ class RulesPropertyTest {
         }
         case MINUTES -> advance(Duration.ofMinutes(11));
         case HOUR -> advance(Duration.ofMinutes(61));
-        case CANCEL, HOLD, RESUME, REPEAT, CONFLICT -> {
+        case EARLY_HOLD -> {
+          early(RequestCommand.HOLD);
+          rules.early(rules::hold);
+        }
+        case EARLY_CANCEL -> {
+          early(RequestCommand.CANCEL);
+          rules.early(rules::cancel);
+        }
+        case CANCEL, HOLD, RESUME, REPEAT, CONFLICT, CONFLICT_ELSEWHERE -> {
           if (!ids.isEmpty()) {
             onRequest(step.kind(), step.which() % ids.size());
           }
@@ -231,9 +250,57 @@ class RulesPropertyTest {
           rules.resume(id);
         }
         case REPEAT -> lethe.requestAt(id, key, TopologyFixture.START);
-        case CONFLICT -> lethe.requestAt(id, key, TopologyFixture.START.minusSeconds(1));
+        case CONFLICT -> {
+          lethe.requestAt(id, key, TopologyFixture.START.minusSeconds(1));
+          rules.conflicts.add(id);
+        }
+        case CONFLICT_ELSEWHERE -> {
+          conflictElsewhere(id);
+          rules.conflicts.add(id);
+        }
         default -> throw new IllegalStateException();
       }
+    }
+
+    /** A command on the request that comes next, under its id. */
+    private void early(RequestCommand command) {
+      UUID next = new UUID(0, ids.size());
+      lethe.command(next, next.toString(), command);
+    }
+
+    /** What another partition and its models report on a request under the same id. */
+    private void conflictElsewhere(UUID id) {
+      RequestEvent.Builder event =
+          RequestEvent.newBuilder()
+              .setRequestId(id)
+              .setFingerprint(ByteBuffer.wrap(new byte[] {1}))
+              .setModels(List.of("m1"))
+              .setIntakePartition(1)
+              .setReceivedAt(TopologyFixture.START)
+              .setAt(TopologyFixture.START);
+      lethe.requestEvent("intake-events", event.setKind(RequestEventKind.ACCEPTED).build());
+      lethe.requestEvent(
+          "batching-events",
+          event
+              .setKind(RequestEventKind.UNLEARNED)
+              .setModelId("m1")
+              .setModelResult(
+                  new ModelResult("m1", 9L, "c".repeat(64), 1, TopologyFixture.START, null))
+              .build());
+    }
+
+    private void readReceipts() {
+      for (ErasureReceipt receipt : lethe.receipts()) {
+        UUID taken = receipt.getSentAs().orElse(null);
+        if (taken == null) {
+          assertThat(receipts.put(receipt.getRequestId(), receipt)).as("a second receipt").isNull();
+        } else {
+          assertThat(receipt.getStatus()).isEqualTo(RequestStatus.DENIED);
+          assertThat(denials.add(receipt.getRequestId())).as("a second denial").isTrue();
+          denied.add(taken);
+        }
+      }
+      assertThat(denied).as("ids that were taken").isEqualTo(rules.conflicts);
     }
 
     private void released(String model, boolean twice) {
@@ -299,9 +366,7 @@ class RulesPropertyTest {
 
     void compare() {
       readJobs();
-      for (ErasureReceipt receipt : lethe.receipts()) {
-        assertThat(receipts.put(receipt.getRequestId(), receipt)).as("a second receipt").isNull();
-      }
+      readReceipts();
       rules.models.forEach(this::compare);
       rules.requests.forEach(
           (id, request) -> {
@@ -353,9 +418,7 @@ class RulesPropertyTest {
       settle();
       MODELS.keySet().forEach(id -> lethe.modelCommand(id, ModelCommandKind.RETRAIN));
       settle();
-      for (ErasureReceipt receipt : lethe.receipts()) {
-        assertThat(receipts.put(receipt.getRequestId(), receipt)).as("a second receipt").isNull();
-      }
+      readReceipts();
       assertThat(receipts.keySet()).containsExactlyInAnyOrderElementsOf(rules.requests.keySet());
     }
 

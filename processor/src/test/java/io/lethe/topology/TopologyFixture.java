@@ -41,10 +41,12 @@ import io.lethe.fisher.FisherSums;
 import io.lethe.heldout.HeldOutChunks;
 import io.lethe.heldout.HeldOutRows;
 import io.lethe.intake.IntakeSettings;
+import io.lethe.intake.IntakeStores;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.CommandAnswer;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ForgetSet;
+import io.lethe.state.IntakeRequest;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestState;
@@ -71,6 +73,7 @@ import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.TopologyTestDriver;
+import org.apache.kafka.streams.state.KeyValueIterator;
 import org.apache.kafka.streams.test.TestRecord;
 
 /** The topology on a test driver, with a worker that a test plays by hand. */
@@ -78,10 +81,16 @@ final class TopologyFixture implements AutoCloseable {
   static final Instant START = Instant.parse("2026-01-31T12:00:00Z");
   static final String SHA = "a".repeat(64);
   static final Duration GRACE = Duration.ofMinutes(10);
+  static final Duration PATIENCE = TrackingSettings.DEFAULTS.commandPatience();
+
+  static final IntakeSettings INTAKE =
+      new IntakeSettings(GRACE, Duration.ofSeconds(1), 5_000, null);
+  private static final Attestors UNSIGNED =
+      new Attestors(UnaryOperator.identity(), UnaryOperator.identity());
 
   final Topics topics = new Topics("lethe.", Map.of("schema.registry.url", "mock://topology"));
   final TopologyTestDriver driver;
-  private Instant now = START;
+  private Instant now;
 
   TopologyFixture(Path directory) {
     this(directory, signed(directory));
@@ -89,13 +98,11 @@ final class TopologyFixture implements AutoCloseable {
 
   /** Without signatures, which take most of the time of a short test. */
   static TopologyFixture unsigned(Path directory) {
-    return new TopologyFixture(
-        directory, new Attestors(UnaryOperator.identity(), UnaryOperator.identity()));
+    return new TopologyFixture(directory, UNSIGNED);
   }
 
   static TopologyFixture withPartitions(Path directory, int partitions) {
-    return new TopologyFixture(
-        directory, new Attestors(UnaryOperator.identity(), UnaryOperator.identity()), partitions);
+    return new TopologyFixture(directory, UNSIGNED, partitions);
   }
 
   private record Attestors(
@@ -111,6 +118,37 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   private TopologyFixture(Path directory, Attestors attestors, int partitions) {
+    this(directory, attestors, partitions, INTAKE, TrackingSettings.DEFAULTS, START);
+  }
+
+  static TopologyFixture with(Path directory, IntakeSettings intake, TrackingSettings tracking) {
+    return new TopologyFixture(directory, UNSIGNED, 1, intake, tracking, START);
+  }
+
+  /** Another instance that has restored the stores, as after a restart. */
+  TopologyFixture restarted(Path directory, IntakeSettings intake) {
+    TopologyFixture next =
+        new TopologyFixture(directory, UNSIGNED, 1, intake, TrackingSettings.DEFAULTS, now);
+    driver.getAllStateStores().keySet().forEach(name -> copy(name, next));
+    return next;
+  }
+
+  private void copy(String store, TopologyFixture next) {
+    try (KeyValueIterator<Object, Object> all =
+        driver.<Object, Object>getKeyValueStore(store).all()) {
+      all.forEachRemaining(
+          entry -> next.driver.<Object, Object>getKeyValueStore(store).put(entry.key, entry.value));
+    }
+  }
+
+  private TopologyFixture(
+      Path directory,
+      Attestors attestors,
+      int partitions,
+      IntakeSettings intake,
+      TrackingSettings tracking,
+      Instant start) {
+    now = start;
     Properties config = new Properties();
     config.put(StreamsConfig.APPLICATION_ID_CONFIG, "lethe-test");
     config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, "unused:1");
@@ -123,20 +161,27 @@ final class TopologyFixture implements AutoCloseable {
     config.put(
         StreamsConfig.ERRORS_DEAD_LETTER_QUEUE_TOPIC_NAME_CONFIG, topics.deadLetters().name());
     config.put(StreamsConfig.ENSURE_EXPLICIT_INTERNAL_RESOURCE_NAMING_CONFIG, "true");
-    driver = new TopologyTestDriver(topology(topics, attestors, partitions), config, START);
+    driver =
+        new TopologyTestDriver(
+            topology(topics, attestors, partitions, intake, tracking), config, start);
   }
 
   static Topology topology(Topics topics, Path directory) {
-    return topology(topics, signed(directory), 1);
+    return topology(topics, signed(directory), 1, INTAKE, TrackingSettings.DEFAULTS);
   }
 
-  private static Topology topology(Topics topics, Attestors attestors, int count) {
+  private static Topology topology(
+      Topics topics,
+      Attestors attestors,
+      int count,
+      IntakeSettings intake,
+      TrackingSettings tracking) {
     Map<String, Integer> partitions = new HashMap<>();
     topics.all().forEach(topic -> partitions.put(topic.name(), count));
     return new LetheTopology(
             topics,
             partitions,
-            new IntakeSettings(GRACE, Duration.ofSeconds(1)),
+            intake,
             new BatchingSettings(
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(5),
@@ -145,7 +190,7 @@ final class TopologyFixture implements AutoCloseable {
                 1_000,
                 Duration.ofHours(1),
                 Duration.ofDays(7)),
-            TrackingSettings.DEFAULTS,
+            tracking,
             attestors.versions(),
             attestors.receipts())
         .build(StateStores.inMemory());
@@ -301,6 +346,23 @@ final class TopologyFixture implements AutoCloseable {
     return commands.get(commands.size() - 1);
   }
 
+  /** Submits a request of any form. */
+  void submit(String key, DeletionRequest request) {
+    send(topics.deletionRequests(), key, request);
+  }
+
+  /** What intake knows of a request; null: nothing. */
+  IntakeRequest intakeRequest(UUID requestId) {
+    return driver
+        .<String, IntakeRequest>getKeyValueStore(IntakeStores.REQUESTS_STORE)
+        .get(requestId.toString());
+  }
+
+  /** Says to intake what tracking found out. */
+  void feedback(RequestEvent event) {
+    send(topics.requestFeedback(), event.getRequestId().toString(), event);
+  }
+
   /** Puts a record on one of the internal topics between the sub-topologies. */
   void requestEvent(String repartition, RequestEvent event) {
     driver
@@ -318,6 +380,16 @@ final class TopologyFixture implements AutoCloseable {
             Serdes.String().serializer(),
             StateSerde.of(ErasureTask.class).serializer())
         .pipeInput(task.getModelId(), task, now);
+  }
+
+  /** What intake has asked models for since the last call. */
+  List<ErasureTask> tasks() {
+    return driver
+        .createOutputTopic(
+            "lethe-test-erasure-tasks-repartition",
+            Serdes.String().deserializer(),
+            StateSerde.of(ErasureTask.class).deserializer())
+        .readValuesToList();
   }
 
   List<UnlearningJob> jobs() {

@@ -4,6 +4,7 @@ import static io.lethe.topology.TopologyFixture.START;
 import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lethe.events.ModelResult;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestSignal;
 import io.lethe.events.RequestStatus;
@@ -131,6 +132,31 @@ class TrackingRulesTest {
         .containsExactlyInAnyOrder(
             org.assertj.core.groups.Tuple.tuple("m1", ModelStage.UNLEARNED),
             org.assertj.core.groups.Tuple.tuple("m2", ModelStage.STOPPED));
+    // The receipt waits for it, and names it when the model is given up.
+    assertThat(lethe.receipts()).isEmpty();
+    lethe.retire("m2");
+    assertThat(lethe.receipts())
+        .singleElement()
+        .satisfies(
+            receipt -> {
+              assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
+              assertThat(receipt.getModels())
+                  .extracting(ModelResult::getModelId)
+                  .containsExactly("m1");
+              assertThat(receipt.getRetiredModels()).containsExactly("m2");
+            });
+  }
+
+  @Test
+  void aRequestThatWaitsForLineageIsPendingFromItsAcceptanceOn() {
+    // When
+    UUID id = lethe.request("alice");
+
+    // Then
+    RequestState state = lethe.requestState(id);
+    assertThat(state.getStatus()).isEqualTo(RequestStatus.PENDING);
+    assertThat(state.getReceivedAt()).isEqualTo(START);
+    assertThat(state.getDueAt()).contains(DUE);
   }
 
   @Test

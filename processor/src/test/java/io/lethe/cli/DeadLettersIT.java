@@ -1,0 +1,337 @@
+package io.lethe.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.lethe.events.DeletionRequest;
+import io.lethe.events.ErasureReceipt;
+import io.lethe.events.RequestCommand;
+import io.lethe.events.RequestStatus;
+import io.lethe.events.Selector;
+import io.lethe.events.SelectorKind;
+import io.lethe.roles.EmbeddedStack;
+import io.lethe.roles.SmallCase;
+import io.lethe.topics.EventProducer;
+import io.lethe.topics.KafkaSettings;
+import io.lethe.topics.TopicReader;
+import io.lethe.topics.Topics;
+import io.lethe.topology.StreamApp;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+/**
+ * Dead letters of a real stack, listed and replayed by the commands; and requests across
+ * partitions.
+ */
+class DeadLettersIT {
+  private static final Duration PATIENCE = Duration.ofMinutes(2);
+  private static final String SECRET = "very-secret-subject";
+
+  @TempDir static Path directory;
+  private static EmbeddedStack stack;
+  private static KafkaSettings kafka;
+  private static Topics topics;
+  private static EventProducer producer;
+  private static SmallCase small;
+
+  @BeforeAll
+  static void start() {
+    stack =
+        EmbeddedStack.start(
+            new EmbeddedStack.Place(
+                directory.resolve("data"),
+                0,
+                0,
+                0,
+                Map.of(
+                    "lethe.stream.commit-interval", "25ms",
+                    "lethe.batching.tick", "200ms",
+                    "lethe.tracking.tick", "200ms",
+                    "lethe.tracking.command-patience", "1s",
+                    "kafka.missing.id.cache.ttl.sec", "0")));
+    kafka = stack.context().getBean(KafkaSettings.class);
+    topics = stack.context().getBean(Topics.class);
+    producer = new EventProducer(kafka);
+    small = new SmallCase(producer, topics);
+    small.publishLineage();
+    small.register("m", small.train(directory, 1), SmallCase.policy(1, 1));
+    StreamApp app = stack.context().getBean(StreamApp.class);
+    await().atMost(PATIENCE).until(app::isReady);
+  }
+
+  @AfterAll
+  static void stop() {
+    producer.close();
+    stack.close();
+  }
+
+  private record Answer(int code, String said) {}
+
+  private static Answer run(String... arguments) {
+    List<String> all = new ArrayList<>(List.of("dead-letters"));
+    all.addAll(List.of(arguments));
+    all.addAll(
+        List.of(
+            "--bootstrap-server",
+            stack.bootstrapServers(),
+            "--schema-registry",
+            stack.registryUrl()));
+    StringWriter out = new StringWriter();
+    CommandLine command =
+        Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(out, true));
+    int code = command.execute(all.toArray(String[]::new));
+    return new Answer(code, out.toString());
+  }
+
+  private static DeletionRequest.Builder request(UUID id, String subject) {
+    return DeletionRequest.newBuilder()
+        .setRequestId(id)
+        .setSelector(
+            Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId(subject).build())
+        .setReceivedAt(Clock.systemUTC().instant());
+  }
+
+  private static void send(String key, DeletionRequest request) {
+    producer.send(topics.deletionRequests(), key, request).join();
+  }
+
+  private static List<ErasureReceipt> receipts() {
+    Map<UUID, ErasureReceipt> found = new HashMap<>();
+    try (TopicReader<String, ErasureReceipt> reader =
+        new TopicReader<>(kafka, topics.erasureReceipts())) {
+      List<TopicReader.Event<String, ErasureReceipt>> polled;
+      while (!(polled = reader.poll(Duration.ofMillis(500))).isEmpty()) {
+        polled.forEach(event -> found.put(event.value().getRequestId(), event.value()));
+      }
+    }
+    return List.copyOf(found.values());
+  }
+
+  private static ErasureReceipt receipt(UUID id) {
+    return await()
+        .atMost(PATIENCE)
+        .until(
+            () ->
+                receipts().stream()
+                    .filter(receipt -> receipt.getRequestId().equals(id))
+                    .findFirst()
+                    .orElse(null),
+            receipt -> receipt != null);
+  }
+
+  private static void awaitLetters(int count, String... filters) {
+    List<String> arguments = new ArrayList<>(List.of("list"));
+    arguments.addAll(List.of(filters));
+    await()
+        .atMost(PATIENCE)
+        .until(
+            () -> run(arguments.toArray(String[]::new)).said(),
+            said -> said.contains(count + " dead letters"));
+  }
+
+  @Test
+  void aRecordWhoseSchemaWasMissingReachesItsReceiptByAReplay() throws Exception {
+    // Given: a request in a schema that nobody has registered
+    UUID id = UUID.randomUUID();
+    String subject = small.subjects().get(3);
+    RecordHeaders headers = new RecordHeaders();
+    byte[] value =
+        topics
+            .deletionRequests()
+            .valueSerde()
+            .serializer()
+            .serialize(topics.deletionRequests().name(), headers, request(id, subject).build());
+    int schemaId = 1;
+    while (registry("GET", "/schemas/ids/" + schemaId, null).statusCode() == 200) {
+      schemaId++;
+    }
+    schemaId += 20; // others are registered meanwhile
+    ByteBuffer.wrap(value).putInt(1, schemaId);
+    try (KafkaProducer<byte[], byte[]> raw =
+        new KafkaProducer<>(
+            kafka.producer(), new ByteArraySerializer(), new ByteArraySerializer())) {
+      raw.send(
+              new ProducerRecord<>(
+                  topics.deletionRequests().name(),
+                  topics.deletionRequests().partition(subject, 4),
+                  subject.getBytes(StandardCharsets.UTF_8),
+                  value))
+          .get();
+    }
+    awaitLetters(1, "--cause", "Serialization", "--topic", "deletion-requests");
+    Answer listed = run("list", "--cause", "serialization");
+    assertThat(listed.code()).isZero();
+    assertThat(listed.said())
+        .contains("lethe.deletion-requests-", "in decoding:")
+        .doesNotContain(subject);
+    Answer dry = run("replay", "--cause", "serialization", "--dry-run");
+    assertThat(dry.said()).contains("would replay 1 dead letters; 0 replayed before");
+
+    // When: the schema is registered, and the letter replayed, twice
+    register(schemaId);
+    Answer first = run("replay", "--cause", "serialization");
+    Answer second = run("replay", "--cause", "serialization");
+
+    // Then
+    assertThat(first.code()).isZero();
+    assertThat(first.said()).contains("replayed 1 dead letters; 0 replayed before");
+    assertThat(second.said()).contains("replayed 0 dead letters; 1 replayed before");
+    ErasureReceipt receipt = receipt(id);
+    assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    assertThat(receipt.getModels()).hasSize(1);
+    assertThat(run("list", "--cause", "serialization").said())
+        .contains("[replayed]", "1 dead letters");
+    assertThat(run("replay", "--cause", "serialization", "--again", "--dry-run").said())
+        .contains("would replay 1 dead letters");
+  }
+
+  /** Registers schemas until one has the id. */
+  private static void register(int schemaId) throws Exception {
+    String schema = DeletionRequest.getClassSchema().toString();
+    for (int i = 0; ; i++) {
+      String variant = schema.replaceFirst("\\{", "{\"aliases\":[\"Variant" + i + "\"],");
+      String body =
+          new com.fasterxml.jackson.databind.ObjectMapper()
+              .createObjectNode()
+              .put("schema", variant)
+              .toString();
+      HttpResponse<String> answer = registry("POST", "/subjects/variants" + i + "/versions", body);
+      assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+      if (registry("GET", "/schemas/ids/" + schemaId, null).statusCode() == 200) {
+        return;
+      }
+    }
+  }
+
+  private static HttpResponse<String> registry(String method, String path, String body)
+      throws Exception {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(URI.create(stack.registryUrl() + path))
+            .header("Content-Type", "application/vnd.schemaregistry.v1+json")
+            .method(
+                method,
+                body == null
+                    ? HttpRequest.BodyPublishers.noBody()
+                    : HttpRequest.BodyPublishers.ofString(body));
+    return HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  @Test
+  void aCommandWithoutItsRequestReachesItByAReplay() throws Exception {
+    // Given: a rule that is broken
+    UUID id = UUID.randomUUID();
+    send(
+        id.toString(),
+        request(id, SECRET).setCommand(RequestCommand.CANCEL).setReason("secret reason").build());
+    awaitLetters(1, "--cause", "UnknownRequest");
+    Answer listed = run("list", "--cause", "unknownrequest");
+    assertThat(listed.said())
+        .contains("UnknownRequestException", "a command names a request that is not known")
+        .doesNotContain(SECRET, "secret reason", id.toString());
+
+    // When: the request arrives, waits for lineage, and the command is replayed
+    send(SECRET, request(id, SECRET).build());
+    await().atMost(PATIENCE).until(() -> status(id).statusCode() == 200);
+    assertThat(status(id).body()).contains("\"status\":\"PENDING\"");
+    Answer replayed = run("replay", "--cause", "UnknownRequest");
+
+    // Then
+    assertThat(replayed.said()).contains("replayed 1 dead letters");
+    assertThat(receipt(id).getStatus()).isEqualTo(RequestStatus.CANCELLED);
+  }
+
+  private static HttpResponse<String> status(UUID id) throws Exception {
+    URI uri = stack.api().resolve("/v1/requests/" + id);
+    return HttpClient.newHttpClient()
+        .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  @Test
+  void filtersSayWhichLettersAreMeant() {
+    // When
+    Answer future = run("list", "--since", "2999-01-01T00:00:00Z");
+    Answer other = run("list", "--topic", "fisher-updates");
+    Answer unusable = run("list", "--since", "yesterday");
+
+    // Then
+    assertThat(future.said()).contains("0 dead letters");
+    assertThat(other.said()).contains("0 dead letters");
+    assertThat(unusable.code()).isEqualTo(2);
+  }
+
+  @Test
+  void oneIdForTwoSubjectsOnDifferentPartitionsErasesOneAndDeniesTheOther() {
+    // Given
+    String one = small.subjects().get(5);
+    String other =
+        small.subjects().stream()
+            .skip(6)
+            .filter(
+                subject ->
+                    topics.deletionRequests().partition(subject, 4)
+                        != topics.deletionRequests().partition(one, 4))
+            .findFirst()
+            .orElseThrow();
+    UUID id = UUID.randomUUID();
+
+    // When: both at once, and again
+    DeletionRequest first = request(id, one).build();
+    DeletionRequest second = request(id, other).build();
+    for (int i = 0; i < 2; i++) {
+      CompletableFuture.allOf(
+              producer.send(topics.deletionRequests(), one, first),
+              producer.send(topics.deletionRequests(), other, second))
+          .join();
+    }
+
+    // Then
+    ErasureReceipt receipt = receipt(id);
+    assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    assertThat(receipt.getModels())
+        .singleElement()
+        .satisfies(
+            result ->
+                assertThat(result.getSamples())
+                    .isIn(small.samplesOf(one).size(), small.samplesOf(other).size()));
+    List<ErasureReceipt> denials =
+        await()
+            .atMost(PATIENCE)
+            .until(
+                () ->
+                    receipts().stream()
+                        .filter(denied -> denied.getSentAs().filter(id::equals).isPresent())
+                        .toList(),
+                found -> !found.isEmpty());
+    assertThat(denials)
+        .singleElement()
+        .satisfies(
+            denied -> {
+              assertThat(denied.getReason()).contains("request_id_taken");
+              assertThat(denied.getModels()).isEmpty();
+            });
+  }
+}
