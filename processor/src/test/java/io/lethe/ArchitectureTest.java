@@ -37,6 +37,7 @@ class ArchitectureTest {
     "io.lethe.streams..",
     "io.lethe.topics..",
     "io.lethe.fisher..",
+    "io.lethe.heldout..",
     "io.lethe.artifact..",
     "io.lethe.attestation..",
     "io.lethe.registry..",
@@ -91,6 +92,7 @@ class ArchitectureTest {
         .layer(MEANS)
         .definedBy(
             "io.lethe.fisher..",
+            "io.lethe.heldout..",
             "io.lethe.model..",
             "io.lethe.dataset..",
             "io.lethe.artifact..",

@@ -5,6 +5,9 @@ import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.fisher.Safetensors;
+import io.lethe.heldout.ForgetSetUnavailableException;
+import io.lethe.schemas.serde.StateSerde;
+import io.lethe.state.ForgetSet;
 import io.lethe.state.ModelState;
 import io.lethe.topology.StreamApp;
 import io.lethe.topology.StreamApp.Place;
@@ -33,6 +36,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.Supplier;
 
 /** Where requests and models stand, and the Fisher sums for workers. */
@@ -167,6 +171,44 @@ public class V1Controller {
     } catch (IOException e) {
       return Problem.response(HttpStatus.INTERNAL_SERVER_ERROR, "cannot write a temporary file");
     }
+  }
+
+  /**
+   * What a worker reads for one job beside the sums: what was erased, and held-out targets. Avro
+   * binary of {@code ForgetSet}, as the stores have it.
+   */
+  @Get("/models/{modelId}/jobs/{jobId}/forget-set")
+  @ApiResponse(
+      responseCode = "200",
+      description = "Avro binary of io.lethe.state.ForgetSet with its schema's fingerprint.",
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_OCTET_STREAM,
+              schema = @Schema(type = "string", format = "binary")))
+  @ApiResponse(
+      responseCode = "410",
+      description = "The job is no longer in flight under that anchor.",
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_JSON_PROBLEM,
+              schema = @Schema(implementation = Problem.class)))
+  public HttpResponse<?> forgetSet(
+      @PathVariable String modelId, @PathVariable UUID jobId, @QueryValue String anchor) {
+    return atOwner(
+        app.placeOfModel(modelId),
+        "/v1/models/%s/jobs/%s/forget-set?anchor=%s"
+            .formatted(encoded(modelId), jobId, encoded(anchor)),
+        () -> {
+          try {
+            ForgetSet forget = app.forgetSet(modelId, anchor, jobId);
+            return HttpResponse.ok(
+                    StateSerde.of(ForgetSet.class).serializer().serialize("", forget))
+                .contentType(MediaType.APPLICATION_OCTET_STREAM_TYPE);
+          } catch (ForgetSetUnavailableException e) {
+            return Problem.response(
+                e.isObsolete() ? HttpStatus.GONE : HttpStatus.SERVICE_UNAVAILABLE, e.getMessage());
+          }
+        });
   }
 
   /** Answers here, or sends the client to the instance whose stores have the key. */

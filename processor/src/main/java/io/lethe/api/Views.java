@@ -25,6 +25,11 @@ final class Views {
           "anchorId",
           "trainingSamples",
           "erasedSamples",
+          "excludedSamples",
+          "awaitingExact",
+          "exactDueAt",
+          "erosion",
+          "targetsOf",
           "pendingRequests",
           "pendingSamples",
           "jobId");

@@ -2,6 +2,7 @@ package io.lethe.artifact;
 
 import java.net.URI;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /**
  * Content-addressed storage of model files. Thread-safe; several processes may share a store.
@@ -35,4 +36,18 @@ public interface ArtifactStore {
    * @throws ArtifactException if the URI is not one of this store, or the file cannot be deleted
    */
   boolean delete(URI uri);
+
+  /**
+   * Keeps a copy of a file under a name of the caller's, whole or not at all: a step of long work,
+   * for whoever takes the work up again.
+   *
+   * @param name of letters, digits, dots and hyphens
+   */
+  void keep(String name, Path file);
+
+  /** The file that was kept under a name, on this machine; callers do not change it. */
+  Optional<Path> kept(String name);
+
+  /** Deletes what was kept under a name, if anything was. */
+  void discard(String name);
 }

@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -29,10 +30,11 @@ import java.util.regex.Pattern;
  *
  * <p>A put writes beside the store under {@code tmp/}, forces the content to disk and then renames
  * it, so that a name under {@code sha256/} never stands for half a file. What a killed process left
- * under {@code tmp/} is dead weight, never read.
+ * under {@code tmp/} is dead weight, never read. Steps of long work lie under {@code kept/}.
  */
 public final class FileArtifactStore implements ArtifactStore {
   private static final Pattern EXTENSION = Pattern.compile(".*(\\.[A-Za-z0-9]{1,16})");
+  private static final Pattern KEPT = Pattern.compile("[A-Za-z0-9][A-Za-z0-9.-]{0,127}");
   private static final int BUFFER_BYTES = 1 << 16;
 
   private final Path root;
@@ -121,6 +123,42 @@ public final class FileArtifactStore implements ArtifactStore {
     } catch (IOException e) {
       throw new ArtifactException("artifact " + uri + " cannot be deleted", e);
     }
+  }
+
+  @Override
+  public void keep(String name, Path file) {
+    Path temporary = root.resolve("tmp").resolve(UUID.randomUUID().toString());
+    try {
+      try {
+        copy(file, temporary);
+        publish(temporary, keptAt(name));
+      } finally {
+        Files.deleteIfExists(temporary);
+      }
+    } catch (IOException e) {
+      throw new ArtifactException("cannot keep " + name + " in artifact store " + root, e);
+    }
+  }
+
+  @Override
+  public Optional<Path> kept(String name) {
+    return Optional.of(keptAt(name)).filter(Files::isReadable);
+  }
+
+  @Override
+  public void discard(String name) {
+    try {
+      Files.deleteIfExists(keptAt(name));
+    } catch (IOException e) {
+      throw new ArtifactException("cannot delete " + name + " in artifact store " + root, e);
+    }
+  }
+
+  private Path keptAt(String name) {
+    if (!KEPT.matcher(name).matches()) {
+      throw new ArtifactException(UNUSABLE, "'" + name + "' is no name for a kept file");
+    }
+    return root.resolve("kept").resolve(name);
   }
 
   /**

@@ -2,28 +2,47 @@ package io.lethe.batching;
 
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelRegistered;
+import io.lethe.events.ModelVersion;
+import io.lethe.events.UnlearningJob;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
-import io.lethe.state.RequestEventKind;
+import java.util.ArrayList;
+import java.util.List;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
 /**
  * A model's first anchor, its next, and its end. Sequence numbers and versions go on through all of
  * them, so that no two jobs and no two versions of a model share a name.
+ *
+ * <p>An anchor is ready when its Fisher sums are whole and, where the policy's ladder wants them
+ * and the model can have them, its held-out targets too.
  */
 final class Anchors {
+  /** Where targets come from that the model's recipe makes. */
+  private static final String BY_RECIPE = "recipe";
+
+  private static final String TARGETED = "heldout-match";
+  private static final int LEAST_FOLDS = 2;
+
   private final BatchingStores stores;
   private final BatchingEmitter emitter;
   private final PendingTasks pending;
   private final Jobs jobs;
+  private final Answers answers;
 
-  Anchors(BatchingStores stores, BatchingEmitter emitter, PendingTasks pending, Jobs jobs) {
+  Anchors(
+      BatchingStores stores,
+      BatchingEmitter emitter,
+      PendingTasks pending,
+      Jobs jobs,
+      Answers answers) {
     this.stores = stores;
     this.emitter = emitter;
     this.pending = pending;
     this.jobs = jobs;
+    this.answers = answers;
   }
 
   /** The first anchor of a model. */
@@ -32,9 +51,10 @@ final class Anchors {
         ModelState.newBuilder()
             .setRegistration(registration)
             .setPhase(Phase.ANCHORING)
-            .setAnchorId("")
+            .setAnchorId(registration.getArtifactSha256())
+            .setAnchorUri(registration.getArtifactUri())
             .setVersion(0)
-            .setArtifactSha256("")
+            .setArtifactSha256(registration.getArtifactSha256())
             .setVersionAt(registration.getRegisteredAt())
             .setTrainingSamples(0)
             .setErasedSamples(0)
@@ -48,21 +68,53 @@ final class Anchors {
             .setRung(0)
             .setAnchorings(0)
             .build(),
-        registration);
+        List.of());
   }
 
   /**
-   * Another artifact under the same name: a new anchor. The old sums are deleted. Samples that were
-   * erased under it are set aside and forgotten by the new one before anything else; the batch of
-   * the job that ran waits again.
+   * Another artifact under the same name: a new anchor. The old sums and targets are deleted.
+   * Samples that were erased before are set aside and forgotten by the new one before anything
+   * else; the batch of the job that ran waits again.
    */
   ModelState next(ModelState state, ModelRegistered registration) {
     String modelId = registration.getModelId();
-    stores.fisher().delete(modelId, state.getAnchorId());
+    stores.deleteAnchor(modelId, state.getAnchorId());
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
+    // The last release is what is served until the new anchor has forgotten what was erased.
+    List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
+    obsolete.remove(state.getArtifactUri());
     return anchoring(
-        ModelState.newBuilder(waitingAgain(state)).setCarriedSamples(carried).build(),
-        registration);
+        ModelState.newBuilder(waitingAgain(state))
+            .setRegistration(registration)
+            .setAnchorId(registration.getArtifactSha256())
+            .setAnchorUri(registration.getArtifactUri())
+            .setArtifactSha256(registration.getArtifactSha256())
+            .setVersionAt(registration.getRegisteredAt())
+            .setCarriedSamples(carried)
+            .setExcludedSamples(0)
+            .build(),
+        obsolete);
+  }
+
+  /**
+   * A version that was trained without all that was erased: a new anchor. The old sums and targets
+   * are deleted, and with the job of the new anchor the models that knew what was erased.
+   */
+  ModelState trained(ModelState state, ModelVersion version) {
+    String modelId = version.getModelId();
+    stores.deleteAnchor(modelId, state.getAnchorId());
+    int excluded = state.getExcludedSamples() + stores.exclude(modelId, state.getAnchorId());
+    List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
+    obsolete.add(state.getAnchorUri());
+    return anchoring(
+        ModelState.newBuilder(state)
+            .setAnchorId(version.getArtifactSha256())
+            .setAnchorUri(version.getArtifactUri())
+            .setObsoleteArtifacts(obsolete)
+            .setCarriedSamples(0)
+            .setExcludedSamples(excluded)
+            .build(),
+        obsolete);
   }
 
   private ModelState waitingAgain(ModelState state) {
@@ -82,54 +134,111 @@ final class Anchors {
             .build());
   }
 
-  private ModelState anchoring(ModelState state, ModelRegistered registration) {
+  /**
+   * Begins with the state's anchor, of which nothing is known yet.
+   *
+   * @param obsolete models to delete when that is done
+   */
+  private ModelState anchoring(ModelState state, List<String> obsolete) {
     ModelState anchoring =
         jobs.ended(state)
-            .setRegistration(registration)
             .setPhase(Phase.ANCHORING)
-            .setAnchorId(registration.getArtifactSha256())
             .setAnchorings(state.getAnchorings() + 1)
-            .setArtifactSha256(registration.getArtifactSha256())
-            .setVersionAt(registration.getRegisteredAt())
+            .setArtifactUri("")
+            .setTargetsOf("")
             .setTrainingSamples(0)
             .setErasedSamples(0)
+            .setErosion(0.0)
+            .setRetrainWanted(false)
             .setBatches(0)
             .setAttempt(1)
             .setHeardAt(emitter.now())
             .build();
     ModelState named =
         ModelState.newBuilder(anchoring).setJobId(Jobs.id(anchoring, "anchor")).build();
-    jobs.offer(jobs.job(named, JobKind.ANCHOR).build());
+    jobs.offer(job(named).setFisher(true).setObsoleteArtifacts(obsolete).build());
     return named;
+  }
+
+  private UnlearningJob.Builder job(ModelState state) {
+    ModelRegistered registration = state.getRegistration();
+    return jobs.job(state, JobKind.ANCHOR)
+        .setHeldout(!wantedTargets(registration).isEmpty())
+        .setHeldoutUri(registration.getHeldoutUri().orElse(null))
+        .setHeldoutSha256(registration.getHeldoutSha256().orElse(null));
+  }
+
+  /** Whether targets are to be had that the stores have not. */
+  boolean wantsTargets(ModelState state) {
+    String wanted = wantedTargets(state.getRegistration());
+    return !wanted.isEmpty() && !wanted.equals(state.getTargetsOf());
+  }
+
+  /** Begins with targets for an anchor whose sums are there. */
+  ModelState targets(ModelState state) {
+    ModelState anchoring =
+        jobs.started(
+            ModelState.newBuilder(state).setBatchEnd(state.getFirstTask()).build(),
+            JobKind.ANCHOR,
+            "targets/" + state.getBatches());
+    jobs.offer(job(anchoring).setFisher(false).build());
+    return anchoring;
+  }
+
+  private static String wantedTargets(ModelRegistered registration) {
+    var policy = registration.getPolicy();
+    if (!policy.getLadder().contains(TARGETED)) {
+      return "";
+    }
+    boolean crossFitted = registration.getRecipe().isPresent() && policy.getFolds() >= LEAST_FOLDS;
+    return registration.getHeldoutSha256().orElse(crossFitted ? BY_RECIPE : "");
+  }
+
+  /** All that the job was to compute is in the stores. */
+  ModelState completed(ModelState state, UnlearningJob job) {
+    ModelState.Builder next = jobs.ended(state);
+    if (job.getFisher()) {
+      var sums = stores.fisher().state(job.getModelId(), job.getAnchorId()).orElseThrow();
+      List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
+      obsolete.removeAll(job.getObsoleteArtifacts());
+      next.setTrainingSamples(sums.getRetainedSamples()).setObsoleteArtifacts(obsolete);
+    }
+    if (job.getHeldout()) {
+      next.setTargetsOf(job.getHeldoutSha256().orElse(BY_RECIPE));
+    }
+    return next.build();
   }
 
   /**
    * The model is no longer there: its requests are told so, and everything that is known of data
-   * subjects, erased samples and sums is deleted. What stays is its name and its counters.
+   * subjects, erased samples, sums and targets is deleted. What stays is its name and its counters.
    */
   ModelState retired(ModelState state) {
     String modelId = state.getRegistration().getModelId();
     try (KeyValueIterator<Bytes, ErasureTask> tasks = all(state)) {
       while (tasks.hasNext()) {
         var entry = tasks.next();
-        answer(entry.value);
+        answers.retired(entry.value);
         stores.deleteTask(BatchingStores.sequence(entry.key), entry.value);
       }
     }
     try (KeyValueIterator<String, ErasureTask> held = stores.allHeld(modelId)) {
       while (held.hasNext()) {
         ErasureTask task = held.next().value;
-        answer(task);
+        answers.retired(task);
         stores.deleteHeld(task);
       }
     }
-    stores.fisher().delete(modelId, state.getAnchorId());
+    stores.deleteAnchor(modelId, state.getAnchorId());
     stores.deleteErased(modelId);
-    return jobs.ended(state)
+    return jobs.ended(answers.retired(state))
         .setPhase(Phase.RETIRED)
         .setTrainingSamples(0)
         .setErasedSamples(0)
         .setCarriedSamples(0)
+        .setExcludedSamples(0)
+        .setTargetsOf("")
+        .setRetrainWanted(false)
         .setFirstTask(state.getNextTask())
         .setBatchEnd(state.getNextTask())
         .setPendingRequests(0)
@@ -137,11 +246,6 @@ final class Anchors {
         .clearOldestPendingAt()
         .clearNearestDueAt()
         .build();
-  }
-
-  /** Tells a request that the model is no longer there. */
-  void answer(ErasureTask task) {
-    emitter.emit(emitter.event(task, RequestEventKind.RETIRED));
   }
 
   private KeyValueIterator<Bytes, ErasureTask> all(ModelState state) {

@@ -1,14 +1,13 @@
 package io.lethe.batching;
 
 import io.lethe.events.JobKind;
-import io.lethe.events.ModelResult;
 import io.lethe.events.Trace;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
-import io.lethe.state.RequestEventKind;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -17,34 +16,50 @@ import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
 /**
- * When a batch fires, what is in it, and the answer to its requests. Tasks are read one after
- * another: what waits may be far more than fits in memory, a batch's samples do.
+ * When a batch fires and what is in it. Tasks are read one after another: what waits may be far
+ * more than fits in memory, a batch's samples do.
  */
 final class Batches {
   /** Of a policy that never fires by age, without an overflow. */
   private static final Duration LONGEST = Duration.ofDays(36_500);
+
+  /** Ids of a batch: half of what a job's record may take, as one request may hold as much. */
+  private static final int MAX_ID_BYTES = 8 << 20;
 
   private final BatchingSettings settings;
   private final BatchingStores stores;
   private final BatchingEmitter emitter;
   private final PendingTasks pending;
   private final Jobs jobs;
+  private final Answers answers;
 
-  /** What a job will serve. */
-  private record Batch(
-      TreeSet<String> samples, long end, int requests, long requestedSamples, Trace trace) {}
+  /**
+   * The tasks that a job will serve, {@code [firstTask, batchEnd)} of the state.
+   *
+   * @param samples to forget that the current version knows; sorted
+   * @param classes to forget whole; where there are any the batch is of classes only
+   * @param trace of the requests, or null
+   */
+  record Batch(
+      ModelState state, List<String> samples, List<String> classes, int requests, Trace trace) {
+    boolean isEmpty() {
+      return samples.isEmpty() && classes.isEmpty();
+    }
+  }
 
   Batches(
       BatchingSettings settings,
       BatchingStores stores,
       BatchingEmitter emitter,
       PendingTasks pending,
-      Jobs jobs) {
+      Jobs jobs,
+      Answers answers) {
     this.settings = settings;
     this.stores = stores;
     this.emitter = emitter;
     this.pending = pending;
     this.jobs = jobs;
+    this.answers = answers;
   }
 
   /** When the pending batch fires if nothing more arrives. */
@@ -59,14 +74,8 @@ final class Batches {
     return byAge.isBefore(byDueDate) ? byAge : byDueDate;
   }
 
-  /**
-   * Fires the pending batch when a rule of the policy says so. What earlier anchors had forgotten
-   * comes first: until then no request may be told that the model has forgotten its samples.
-   */
+  /** Fires the pending batch when a rule of the policy says so. */
   ModelState fireIfDue(ModelState state) {
-    if (state.getPhase() == Phase.COLLECTING && state.getCarriedSamples() > 0) {
-      return fireCarried(state);
-    }
     ModelState next = state;
     while (isDue(next)) {
       next = fire(next);
@@ -74,32 +83,26 @@ final class Batches {
     return next;
   }
 
-  private ModelState fireCarried(ModelState state) {
+  /**
+   * Forgets what earlier anchors had forgotten: until then no request may be told that the model
+   * has forgotten its samples.
+   */
+  ModelState fireCarried(ModelState state) {
     List<String> samples =
-        stores.carried(state.getRegistration().getModelId(), settings.maxSamplesPerJob());
-    String work = "carried/" + state.getCarriedSamples();
+        stores.carried(
+            state.getRegistration().getModelId(), settings.maxSamplesPerJob(), MAX_ID_BYTES);
     ModelState unlearning =
-        started(ModelState.newBuilder(state).setBatchEnd(state.getFirstTask()).build(), work);
-    jobs.offer(job(unlearning).setSampleIds(samples).setRequests(0).setCarriedOver(true).build());
+        jobs.started(
+            ModelState.newBuilder(state).setBatchEnd(state.getFirstTask()).build(),
+            JobKind.UNLEARN,
+            "carried/" + state.getCarriedSamples());
+    jobs.offer(
+        jobs.job(unlearning, JobKind.UNLEARN)
+            .setSampleIds(samples)
+            .setRequests(0)
+            .setCarriedOver(true)
+            .build());
     return unlearning;
-  }
-
-  private ModelState started(ModelState state, String work) {
-    return ModelState.newBuilder(state)
-        .setPhase(Phase.UNLEARNING)
-        .setBatches(state.getBatches() + 1)
-        .setJobId(Jobs.id(state, work))
-        .setAttempt(1)
-        .setFirstAttempt(1)
-        .setFiredAt(emitter.now())
-        .setHeardAt(emitter.now())
-        .build();
-  }
-
-  private UnlearningJob.Builder job(ModelState state) {
-    return jobs.job(state, JobKind.UNLEARN)
-        .setErasedSampleIds(
-            stores.erased(state.getRegistration().getModelId(), state.getAnchorId()));
   }
 
   private boolean isDue(ModelState state) {
@@ -113,92 +116,79 @@ final class Batches {
   }
 
   private ModelState fire(ModelState state) {
-    Batch batch = gather(state);
-    ModelState fired =
-        pending.rescanned(
-            ModelState.newBuilder(state)
-                .setBatchEnd(batch.end())
-                .setPendingRequests(state.getPendingRequests() - batch.requests())
-                .setPendingSamples(state.getPendingSamples() - batch.requestedSamples())
-                .build());
-    if (batch.samples().isEmpty()) {
+    Batch batch = take(state);
+    if (batch.isEmpty()) {
       // All were erased by earlier batches: the current version has forgotten them.
-      return answer(fired);
+      return answers.byCurrentVersion(batch.state());
     }
-    ModelState unlearning = started(fired, Long.toString(state.getFirstTask()));
-    jobs.offer(
-        job(unlearning)
-            .setSampleIds(List.copyOf(batch.samples()))
-            .setRequests(batch.requests())
-            .setTrace(batch.trace())
-            .build());
-    try (KeyValueIterator<Bytes, ErasureTask> tasks = tasks(unlearning)) {
-      while (tasks.hasNext()) {
-        emitter.emit(emitter.event(tasks.next().value, RequestEventKind.STARTED));
-      }
-    }
+    ModelState unlearning =
+        jobs.started(batch.state(), JobKind.UNLEARN, Long.toString(state.getFirstTask()));
+    jobs.offer(job(unlearning, JobKind.UNLEARN, batch));
+    jobs.tellStarted(unlearning);
     return unlearning;
   }
 
-  /** Takes tasks in the order of their arrival, as many as a job takes, at least one. */
-  private Batch gather(ModelState state) {
+  /** The job of a batch. */
+  UnlearningJob job(ModelState state, JobKind kind, Batch batch) {
+    return jobs.job(state, kind)
+        .setSampleIds(batch.samples())
+        .setClasses(batch.classes())
+        .setRequests(batch.requests())
+        .setTrace(batch.trace())
+        .build();
+  }
+
+  /** Takes tasks in the order of their arrival, as many as a job takes, at least one if any. */
+  Batch take(ModelState state) {
     String modelId = state.getRegistration().getModelId();
     TreeSet<String> samples = new TreeSet<>();
+    TreeSet<String> classes = new TreeSet<>();
     BatchTrace trace = new BatchTrace();
     int requests = 0;
     long requestedSamples = 0;
+    long bytes = 0;
+    long end = state.getNextTask();
     try (KeyValueIterator<Bytes, ErasureTask> tasks =
         stores.tasks(modelId, PendingTasks.pendingFrom(state), state.getNextTask())) {
       while (tasks.hasNext()) {
         var entry = tasks.next();
-        List<String> ids = entry.value.getSampleIds();
+        ErasureTask task = entry.value;
+        List<String> ids = task.getSampleIds();
+        long idBytes = bytes(ids);
         boolean full =
             requests >= settings.maxSamplesPerJob()
-                || samples.size() + ids.size() > settings.maxSamplesPerJob();
-        if (requests > 0 && full) {
-          return new Batch(
-              samples,
-              BatchingStores.sequence(entry.key),
-              requests,
-              requestedSamples,
-              trace.trace());
+                || samples.size() + ids.size() > settings.maxSamplesPerJob()
+                || bytes + idBytes > MAX_ID_BYTES;
+        boolean otherKind = classes.isEmpty() == !task.getClasses().isEmpty();
+        if (requests > 0 && (full || otherKind)) {
+          end = BatchingStores.sequence(entry.key);
+          break;
         }
         ids.stream()
             .filter(id -> !stores.isErased(modelId, state.getAnchorId(), id))
             .forEach(samples::add);
-        trace.add(entry.value);
+        classes.addAll(task.getClasses());
+        trace.add(task);
         requests++;
         requestedSamples += ids.size();
+        bytes += idBytes;
       }
     }
-    return new Batch(samples, state.getNextTask(), requests, requestedSamples, trace.trace());
+    ModelState taken =
+        pending.rescanned(
+            ModelState.newBuilder(state)
+                .setBatchEnd(end)
+                .setPendingRequests(state.getPendingRequests() - requests)
+                .setPendingSamples(state.getPendingSamples() - requestedSamples)
+                .build());
+    return new Batch(taken, List.copyOf(samples), List.copyOf(classes), requests, trace.trace());
   }
 
-  /** Tells the requests of the batch that the current version has forgotten their samples. */
-  ModelState answer(ModelState state) {
-    try (KeyValueIterator<Bytes, ErasureTask> tasks = tasks(state)) {
-      while (tasks.hasNext()) {
-        var entry = tasks.next();
-        ErasureTask task = entry.value;
-        emitter.emit(
-            emitter
-                .event(task, RequestEventKind.UNLEARNED)
-                .setModelResult(
-                    ModelResult.newBuilder()
-                        .setModelId(task.getModelId())
-                        .setVersion(state.getVersion())
-                        .setArtifactSha256(state.getArtifactSha256())
-                        .setSamples(task.getSampleIds().size())
-                        .setUnlearnedAt(state.getVersionAt())
-                        .build()));
-        stores.deleteTask(BatchingStores.sequence(entry.key), task);
-      }
+  private static long bytes(List<String> ids) {
+    long bytes = 0;
+    for (String id : ids) {
+      bytes += id.getBytes(StandardCharsets.UTF_8).length + 2;
     }
-    return ModelState.newBuilder(state).setFirstTask(state.getBatchEnd()).build();
-  }
-
-  private KeyValueIterator<Bytes, ErasureTask> tasks(ModelState state) {
-    return stores.tasks(
-        state.getRegistration().getModelId(), state.getFirstTask(), state.getBatchEnd());
+    return bytes;
   }
 }

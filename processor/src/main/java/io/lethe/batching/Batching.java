@@ -1,7 +1,12 @@
 package io.lethe.batching;
 
+import io.lethe.events.CompletionStage;
 import io.lethe.events.FisherChunk;
+import io.lethe.events.HeldOutChunk;
+import io.lethe.events.HeldOutKey;
+import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
+import io.lethe.events.JobProgress;
 import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelRegistered;
@@ -13,8 +18,10 @@ import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import io.lethe.streams.TracedContext;
 import java.time.Instant;
+import java.util.Comparator;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 import org.slf4j.Logger;
@@ -26,12 +33,13 @@ import org.slf4j.LoggerFactory;
  * <pre>
  *             registered          snapshot whole and outcome RELEASE
  *   (none) ───────────► ANCHORING ───────────► COLLECTING ◄────────────┐
- *                         ▲ │                      │ batch fires       │ update whole and
- *       another artifact  │ │                      ▼                   │ outcome RELEASE
- *       (from anywhere) ──┘ │                  UNLEARNING ─────────────┘
- *                           │                    │    ▲
- *                  failed   ▼       failed, gate ▼    │ a person's command
- *                         PARKED            PARKED, HELD, ESCALATED
+ *                         ▲ │ ▲                │   │ batch fires       │ update whole and
+ *       another artifact  │ │ │ RELEASE        │   ▼                   │ outcome RELEASE
+ *       (from anywhere) ──┘ │ RETRAINING ◄─────┘ UNLEARNING ───────────┘
+ *                           │   │   ▲    due       │    ▲
+ *                           │   │   └── ESCALATE ──┤    │
+ *                  failed   ▼   ▼     failed, gate ▼    │ a person's command
+ *                      PARKED, HELD            PARKED, HELD, ESCALATED
  *
  *   tombstone (from anywhere) ──► RETIRED
  * </pre>
@@ -47,7 +55,9 @@ final class Batching {
   private final BatchingEmitter emitter;
   private final PendingTasks pending;
   private final Jobs jobs;
+  private final Answers answers;
   private final Batches batches;
+  private final Retrainings retrainings;
   private final Releases releases;
   private final Anchors anchors;
 
@@ -60,9 +70,11 @@ final class Batching {
     emitter = new BatchingEmitter(context);
     pending = new PendingTasks(stores, emitter);
     jobs = new Jobs(settings, stores, emitter);
-    batches = new Batches(settings, stores, emitter, pending, jobs);
-    releases = new Releases(attestor, stores, emitter, batches, jobs);
-    anchors = new Anchors(stores, emitter, pending, jobs);
+    answers = new Answers(stores, emitter);
+    batches = new Batches(settings, stores, emitter, pending, jobs, answers);
+    retrainings = new Retrainings(settings, stores, emitter, batches, jobs);
+    anchors = new Anchors(stores, emitter, pending, jobs, answers);
+    releases = new Releases(attestor, stores, emitter, jobs, answers, anchors);
   }
 
   /** Registers a model, changes the policy of a registered one, or retires it. */
@@ -82,6 +94,12 @@ final class Batching {
       throw new InvalidModelException(
           "a modelId must be the record's key, not be empty and hold no NUL");
     }
+    boolean awaited = there && known.getAwaitingExact() > 0;
+    boolean exact = registration.getPolicy().getCompletion() == CompletionStage.EXACT;
+    if (registration.getRecipe().isEmpty() && (exact || awaited)) {
+      throw new InvalidModelException(
+          "requests that a model trained anew completes take a recipe that trains it");
+    }
     if (known == null) {
       put(takeEarly(anchors.first(registration)));
     } else if (!there) {
@@ -89,10 +107,13 @@ final class Batching {
     } else if (!known.getRegistration().getDatasetId().equals(registration.getDatasetId())) {
       throw new InvalidModelException(
           "modelId is taken by a model of another dataset: retire that or take another modelId");
-    } else if (!known.getAnchorId().equals(registration.getArtifactSha256())) {
+    } else if (!known
+        .getRegistration()
+        .getArtifactSha256()
+        .equals(registration.getArtifactSha256())) {
       put(anchors.next(known, registration));
     } else {
-      put(batches.fireIfDue(ModelState.newBuilder(known).setRegistration(registration).build()));
+      put(goOn(ModelState.newBuilder(known).setRegistration(registration).build()));
     }
   }
 
@@ -105,7 +126,7 @@ final class Batching {
     if (state == null) {
       stores.putEarly(task, context.recordMetadata().orElseThrow().offset());
     } else {
-      put(batches.fireIfDue(take(state, task)));
+      put(goOn(take(state, task)));
     }
   }
 
@@ -114,7 +135,7 @@ final class Batching {
       return pending.command(state, task);
     }
     if (state.getPhase() == Phase.RETIRED) {
-      anchors.answer(task); // intake had not heard of it yet
+      answers.retired(task); // intake had not heard of it yet
       return state;
     }
     return pending.add(state, task);
@@ -148,15 +169,22 @@ final class Batching {
           case RELEASE ->
               releases.completeIfWhole(ModelState.newBuilder(state).setOutcome(outcome).build());
           case HOLD -> jobs.stop(state, Phase.HELD, "the gate did not hold");
-          case ESCALATE -> jobs.stop(state, Phase.ESCALATED, "the ladder is used up");
+          case ESCALATE ->
+              Retrainings.isRung(state) && state.getPhase() == Phase.UNLEARNING
+                  ? retrainings.instead(state)
+                  : jobs.stop(state, Phase.ESCALATED, "the ladder is used up");
           case FAILED -> jobs.retryOrStop(state, outcome);
         };
-    put(batches.fireIfDue(next));
+    put(goOn(next));
   }
 
-  /** Takes a person's word on a job that waits for one. */
+  /** Takes a person's word: on a job that waits for one, or to train the model anew. */
   void onCommand(ModelCommand command) {
     ModelState state = stores.model(command.getModelId());
+    if (command.getCommand() == ModelCommandKind.RETRAIN) {
+      put(goOn(retrain(state)));
+      return;
+    }
     boolean waits =
         state != null
             && switch (state.getPhase()) {
@@ -176,6 +204,60 @@ final class Batching {
     put(jobs.resume(state, command.getCommand() == ModelCommandKind.RELEASE));
   }
 
+  private ModelState retrain(ModelState state) {
+    if (state == null || state.getPhase() == Phase.RETIRED || !Retrainings.isPossible(state)) {
+      throw new InvalidModelException(
+          "the model has no recipe to be trained anew by, or nothing was erased from it");
+    }
+    boolean jobWaits =
+        switch (state.getPhase()) {
+          case PARKED, HELD, ESCALATED -> true;
+          case ANCHORING, COLLECTING, UNLEARNING, RETRAINING, RETIRED -> false;
+        };
+    JobKind waiting = jobWaits ? stores.job(state.getRegistration().getModelId()).getKind() : null;
+    if (waiting == JobKind.UNLEARN) {
+      return retrainings.instead(state);
+    }
+    if (waiting != null) {
+      return jobs.resume(state, false);
+    }
+    return state.getPhase() == Phase.RETRAINING
+        ? state
+        : ModelState.newBuilder(state).setRetrainWanted(true).build();
+  }
+
+  /** Takes a sign of life of a job. */
+  void onProgress(JobProgress progress) {
+    ModelState state = stores.model(progress.getModelId());
+    if (state != null && Jobs.isInFlight(state, progress.getJobId())) {
+      put(jobs.heard(state));
+    }
+  }
+
+  /** Takes a piece of held-out targets; once it is here the topic need not keep it. */
+  void onHeldOut(HeldOutKey key, Optional<HeldOutChunk> value) {
+    if (value.isEmpty()) {
+      return;
+    }
+    emitter.retract(key);
+    HeldOutChunk chunk = value.get();
+    ModelState state = stores.model(chunk.getModelId());
+    if (state == null
+        || !state.getAnchorId().equals(chunk.getAnchorId())
+        || !Jobs.isInFlight(state, chunk.getJobId())) {
+      return; // of an anchor that is no longer the model's, or of a job that has ended
+    }
+    switch (stores.heldOut().apply(chunk)) {
+      case APPLIED -> put(goOn(releases.completeIfWhole(state)));
+      case INCOMPLETE ->
+          log.error(
+              "held-out targets arrived incomplete; their job will be offered again modelId={} jobId={}",
+              chunk.getModelId(),
+              chunk.getJobId());
+      case STAGED, DUPLICATE -> {}
+    }
+  }
+
   /** Takes a piece of a Fisher update. */
   void onFisher(FisherChunk chunk) {
     ModelState state = stores.model(chunk.getModelId());
@@ -185,7 +267,7 @@ final class Batching {
       return; // of an anchor that is no longer the model's, or of a job that has ended
     }
     switch (stores.fisher().apply(chunk)) {
-      case APPLIED -> put(batches.fireIfDue(releases.completeIfWhole(state)));
+      case APPLIED -> put(goOn(releases.completeIfWhole(state)));
       case INCOMPLETE ->
           log.error(
               "a Fisher update arrived incomplete; its job will be offered again modelId={} jobId={}",
@@ -198,8 +280,25 @@ final class Batching {
   /** Fires what is old enough and offers lost and failed jobs again. */
   void onTick() {
     for (String modelId : stores.due(emitter.now())) {
-      put(jobs.offerAgainIfDue(batches.fireIfDue(stores.model(modelId))));
+      put(jobs.offerAgainIfDue(goOn(stores.model(modelId))));
     }
+  }
+
+  /**
+   * Begins with what the model has to do next, once no job runs: whole targets, what earlier
+   * anchors had forgotten, a retraining, the batch that waits.
+   */
+  private ModelState goOn(ModelState state) {
+    if (state.getPhase() != Phase.COLLECTING) {
+      return state;
+    }
+    if (anchors.wantsTargets(state)) {
+      return anchors.targets(state);
+    }
+    if (state.getCarriedSamples() > 0) {
+      return batches.fireCarried(state);
+    }
+    return retrainings.isDue(state) ? retrainings.fire(state) : batches.fireIfDue(state);
   }
 
   private void put(ModelState state) {
@@ -211,8 +310,12 @@ final class Batching {
     if (Jobs.isRunning(state)) {
       return Optional.of(jobs.againAt(state));
     }
-    return state.getPhase() == Phase.COLLECTING && state.getPendingRequests() > 0
-        ? Optional.of(batches.firesAt(state))
-        : Optional.empty();
+    if (state.getPhase() != Phase.COLLECTING) {
+      return Optional.empty();
+    }
+    return Stream.concat(
+            retrainings.dueAt(state).stream(),
+            state.getPendingRequests() > 0 ? Stream.of(batches.firesAt(state)) : Stream.empty())
+        .min(Comparator.naturalOrder());
   }
 }

@@ -1,5 +1,6 @@
 package io.lethe.batching;
 
+import io.lethe.events.HeldOutKey;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.Trace;
 import io.lethe.events.UnlearningJob;
@@ -36,6 +37,10 @@ final class BatchingEmitter {
   /** Emits a version in the trace of its job. */
   void emit(ModelVersion version, Optional<Trace> trace) {
     forward(version.getModelId(), new BatchingOutput.Version(version), trace);
+  }
+
+  void retract(HeldOutKey key) {
+    forward(key.getModelId(), new BatchingOutput.Retraction(key), Optional.empty());
   }
 
   /** An event of now, by the task's model, in the task's trace. */

@@ -2,7 +2,10 @@ package io.lethe.batching;
 
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherKey;
+import io.lethe.events.HeldOutChunk;
+import io.lethe.events.HeldOutKey;
 import io.lethe.events.JobOutcome;
+import io.lethe.events.JobProgress;
 import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
@@ -48,6 +51,18 @@ public final class BatchingProcessors {
   /** Takes Fisher updates. */
   public ProcessorSupplier<FisherKey, FisherChunk, String, BatchingOutput> fisherUpdates() {
     return RuleProcessor.of(this::rules, (rules, record) -> rules.onFisher(record.value()));
+  }
+
+  /** Takes held-out targets. */
+  public ProcessorSupplier<HeldOutKey, HeldOutChunk, String, BatchingOutput> heldoutTargets() {
+    return RuleProcessor.of(
+        this::rules,
+        (rules, record) -> rules.onHeldOut(record.key(), Optional.ofNullable(record.value())));
+  }
+
+  /** Takes signs of life of running jobs, by model. */
+  public ProcessorSupplier<String, JobProgress, String, BatchingOutput> progress() {
+    return RuleProcessor.of(this::rules, (rules, record) -> rules.onProgress(record.value()));
   }
 
   /** Takes a person's word on jobs that wait for one. */

@@ -10,9 +10,12 @@ import java.time.Duration;
  * @param tick how often ages and time-outs are looked at; positive, default 1 second
  * @param retryBackoff wait before a failed job is offered again, doubled with each attempt;
  *     positive, default 5 seconds
- * @param jobTimeout time after an offer without an outcome after which a job counts as lost and is
- *     offered again, as often as the policy allows attempts; positive, default 24 hours, so longer
- *     than any job takes and waits. A worker that dies is replaced by the share group much sooner.
+ * @param jobTimeout time after an offer after which a job that no worker gave a sign of life on
+ *     counts as lost and is offered again, as often as the policy allows attempts; positive,
+ *     default 24 hours, so longer than any job waits for a worker
+ * @param silence time without a sign of life after which a job that a worker had begun counts as
+ *     lost; positive, default 10 minutes. Workers give one every few seconds, and one that dies is
+ *     replaced by the share group sooner.
  * @param maxSamplesPerJob samples that one job takes at most, so that its record stays below the
  *     largest that a topic takes; positive, default 100,000
  * @param minLead least time before the nearest due date at which a batch fires; not negative,
@@ -25,6 +28,7 @@ public record BatchingSettings(
     @Bindable(defaultValue = "1s") Duration tick,
     @Bindable(defaultValue = "5s") Duration retryBackoff,
     @Bindable(defaultValue = "24h") Duration jobTimeout,
+    @Bindable(defaultValue = "10m") Duration silence,
     @Bindable(defaultValue = "100000") int maxSamplesPerJob,
     @Bindable(defaultValue = "1h") Duration minLead,
     @Bindable(defaultValue = "7d") Duration maxLead) {
@@ -33,6 +37,7 @@ public record BatchingSettings(
           Duration.ofSeconds(1),
           Duration.ofSeconds(5),
           Duration.ofHours(24),
+          Duration.ofMinutes(10),
           100_000,
           Duration.ofHours(1),
           Duration.ofDays(7));
@@ -41,6 +46,7 @@ public record BatchingSettings(
     requirePositive("tick", tick);
     requirePositive("retry-backoff", retryBackoff);
     requirePositive("job-timeout", jobTimeout);
+    requirePositive("silence", silence);
     if (maxSamplesPerJob < 1) {
       throw new IllegalArgumentException(
           "lethe.batching.max-samples-per-job must be positive: " + maxSamplesPerJob);

@@ -2,9 +2,11 @@ package io.lethe.batching;
 
 import io.lethe.events.UnlearningJob;
 import io.lethe.fisher.FisherStore;
+import io.lethe.heldout.HeldOutStore;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
+import io.lethe.state.QuarantinedTask;
 import io.lethe.streams.StateStores;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -19,6 +21,7 @@ import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.state.KeyValueIterator;
 import org.apache.kafka.streams.state.KeyValueStore;
+import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
 import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
@@ -53,10 +56,19 @@ public final class BatchingStores {
   /** Fisher sums in chunks, see {@link FisherStore}. */
   public static final String FISHER_STORE = "batching-fisher";
 
+  /** Held-out targets in rows, see {@link HeldOutStore}. */
+  public static final String HELDOUT_STORE = "batching-heldout";
+
+  /** Requests that a release served, until a model is trained without their samples. */
+  public static final String QUARANTINE_STORE = "batching-quarantine";
+
   static final char SEPARATOR = '\u0000';
 
   /** In the place of an anchor: samples that were erased under earlier ones. */
   private static final String CARRIED = "";
+
+  /** In the place of an anchor: samples that the current one was trained without. */
+  private static final String EXCLUDED = "excluded";
 
   private final KeyValueStore<String, ModelState> models;
   private final KeyValueStore<Bytes, ErasureTask> tasks;
@@ -67,6 +79,8 @@ public final class BatchingStores {
   private final KeyValueStore<String, UnlearningJob> jobs;
   private final KeyValueStore<String, UUID> erased;
   private final FisherStore fisher;
+  private final HeldOutStore heldOut;
+  private final KeyValueStore<String, QuarantinedTask> quarantine;
 
   BatchingStores(ProcessorContext<?, ?> context) {
     models = context.getStateStore(MODELS_STORE);
@@ -78,6 +92,8 @@ public final class BatchingStores {
     jobs = context.getStateStore(JOBS_STORE);
     erased = context.getStateStore(ERASED_STORE);
     fisher = new FisherStore(context.getStateStore(FISHER_STORE));
+    heldOut = new HeldOutStore(context.getStateStore(HELDOUT_STORE));
+    quarantine = context.getStateStore(QUARANTINE_STORE);
   }
 
   /** Builders of all stores. */
@@ -91,7 +107,9 @@ public final class BatchingStores {
         stores.of(DEADLINES_STORE, Serdes.Bytes(), Serdes.ByteArray()),
         stores.ofRecords(JOBS_STORE, UnlearningJob.class),
         stores.of(ERASED_STORE, Serdes.String(), Serdes.UUID()),
-        stores.of(FISHER_STORE, Serdes.Bytes(), Serdes.ByteArray()));
+        stores.of(FISHER_STORE, Serdes.Bytes(), Serdes.ByteArray()),
+        stores.of(HELDOUT_STORE, Serdes.Bytes(), Serdes.ByteArray()),
+        stores.ofRecords(QUARANTINE_STORE, QuarantinedTask.class));
   }
 
   ModelState model(String modelId) {
@@ -195,8 +213,15 @@ public final class BatchingStores {
     jobs.delete(modelId);
   }
 
+  /** Whether the current version has forgotten the sample, or never knew it. */
   boolean isErased(String modelId, String anchorId, String sampleId) {
-    return erased.get(erasedKey(modelId, anchorId, sampleId)) != null;
+    return erased.get(erasedKey(modelId, anchorId, sampleId)) != null
+        || isExcluded(modelId, sampleId);
+  }
+
+  /** Whether the anchor was trained without the sample, as it had been erased. */
+  boolean isExcluded(String modelId, String sampleId) {
+    return erased.get(erasedKey(modelId, EXCLUDED, sampleId)) != null;
   }
 
   void markErased(String modelId, String anchorId, String sampleId, UUID jobId) {
@@ -204,7 +229,8 @@ public final class BatchingStores {
   }
 
   /** Samples erased since the anchor, sorted. */
-  List<String> erased(String modelId, String anchorId) {
+  static List<String> erased(
+      ReadOnlyKeyValueStore<String, UUID> erased, String modelId, String anchorId) {
     String prefix = erasedKey(modelId, anchorId, "");
     List<String> found = new ArrayList<>();
     try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
@@ -213,29 +239,54 @@ public final class BatchingStores {
     return found;
   }
 
-  /** Sets the samples erased under an anchor aside for the next one; returns how many are new. */
+  /** Samples set aside for this anchor, sorted. */
+  static List<String> carried(ReadOnlyKeyValueStore<String, UUID> erased, String modelId) {
+    return erased(erased, modelId, CARRIED);
+  }
+
+  /** Samples that the anchor was trained without, sorted. */
+  static List<String> excluded(ReadOnlyKeyValueStore<String, UUID> erased, String modelId) {
+    return erased(erased, modelId, EXCLUDED);
+  }
+
+  /**
+   * Sets the samples erased under an anchor aside for the next one, and those that it was trained
+   * without: nobody knows what the next was trained on. Returns how many are new.
+   */
   int carry(String modelId, String anchorId) {
-    String prefix = erasedKey(modelId, anchorId, "");
-    int carried = 0;
+    return move(modelId, anchorId, CARRIED) + move(modelId, EXCLUDED, CARRIED);
+  }
+
+  /** The next anchor was trained without all that was erased; returns how many are new. */
+  int exclude(String modelId, String anchorId) {
+    return move(modelId, anchorId, EXCLUDED) + move(modelId, CARRIED, EXCLUDED);
+  }
+
+  private int move(String modelId, String from, String to) {
+    String prefix = erasedKey(modelId, from, "");
+    int moved = 0;
     try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
       while (range.hasNext()) {
         var entry = range.next();
-        String key = erasedKey(modelId, CARRIED, entry.key.substring(prefix.length()));
-        carried += erased.get(key) == null ? 1 : 0;
+        String key = erasedKey(modelId, to, entry.key.substring(prefix.length()));
+        moved += erased.get(key) == null ? 1 : 0;
         erased.put(key, entry.value);
         erased.delete(entry.key);
       }
     }
-    return carried;
+    return moved;
   }
 
-  /** At most so many samples of those set aside, sorted. */
-  List<String> carried(String modelId, int limit) {
+  /** Samples of those set aside, sorted: at least one, at most so many and of so many bytes. */
+  List<String> carried(String modelId, int limit, int maxBytes) {
     String prefix = erasedKey(modelId, CARRIED, "");
     List<String> found = new ArrayList<>();
+    long bytes = 0;
     try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {
-      while (range.hasNext() && found.size() < limit) {
-        found.add(range.next().key.substring(prefix.length()));
+      while (range.hasNext() && found.size() < limit && bytes < maxBytes) {
+        String id = range.next().key.substring(prefix.length());
+        found.add(id);
+        bytes += id.getBytes(StandardCharsets.UTF_8).length;
       }
     }
     return found;
@@ -253,8 +304,32 @@ public final class BatchingStores {
     }
   }
 
+  void putQuarantined(QuarantinedTask quarantined) {
+    ErasureTask task = quarantined.getTask();
+    quarantine.put(byRequest(task.getModelId(), task.getRequestId()), quarantined);
+  }
+
+  /** Requests of the model that wait for a model trained without their samples. */
+  KeyValueIterator<String, QuarantinedTask> quarantined(String modelId) {
+    return quarantine.prefixScan(modelId + SEPARATOR, new StringSerializer());
+  }
+
+  void deleteQuarantined(String key) {
+    quarantine.delete(key);
+  }
+
   FisherStore fisher() {
     return fisher;
+  }
+
+  HeldOutStore heldOut() {
+    return heldOut;
+  }
+
+  /** Deletes an anchor's sums and targets. */
+  void deleteAnchor(String modelId, String anchorId) {
+    fisher.delete(modelId, anchorId);
+    heldOut.delete(modelId, anchorId);
   }
 
   private static String erasedKey(String modelId, String anchorId, String sampleId) {

@@ -9,6 +9,7 @@ import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import io.lethe.state.RequestEventKind;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
 import java.util.UUID;
@@ -27,6 +28,7 @@ import org.slf4j.LoggerFactory;
 final class Jobs {
   private static final Logger log = LoggerFactory.getLogger(Jobs.class);
   private static final int MAX_BACKOFF_DOUBLINGS = 6;
+  private static final int SIGNS_PER_SILENCE = 10;
 
   private final BatchingSettings settings;
   private final BatchingStores stores;
@@ -47,7 +49,9 @@ final class Jobs {
   }
 
   static boolean isRunning(ModelState state) {
-    return state.getPhase() == Phase.ANCHORING || state.getPhase() == Phase.UNLEARNING;
+    return state.getPhase() == Phase.ANCHORING
+        || state.getPhase() == Phase.UNLEARNING
+        || state.getPhase() == Phase.RETRAINING;
   }
 
   static boolean isInFlight(ModelState state, UUID jobId) {
@@ -64,8 +68,12 @@ final class Jobs {
         .setAttempt(state.getAttempt())
         .setAnchorId(state.getAnchorId())
         .setFormat(model.getFormat())
-        .setAnchorUri(model.getArtifactUri())
-        .setAnchorSha256(model.getArtifactSha256())
+        .setAnchorUri(state.getAnchorUri())
+        .setAnchorSha256(state.getAnchorId())
+        .setParentUri(state.getArtifactUri().isEmpty() ? null : state.getArtifactUri())
+        .setParentSha256(state.getArtifactUri().isEmpty() ? null : state.getArtifactSha256())
+        .setErasedSamples(state.getErasedSamples())
+        .setRecipe(model.getRecipe().orElse(null))
         .setDatasetUri(model.getDatasetUri())
         .setHoldoutUri(model.getHoldoutUri().orElse(null))
         .setPolicy(model.getPolicy())
@@ -116,15 +124,42 @@ final class Jobs {
             .setPolicy(state.getRegistration().getPolicy())
             .setGateOverridden(gateOverridden)
             .build());
-    boolean anchoring = waiting.getKind() == JobKind.ANCHOR;
-    eachOfBatch(state, task -> emitter.emit(emitter.event(task, RequestEventKind.STARTED)));
+    tellStarted(state);
     return ModelState.newBuilder(state)
-        .setPhase(anchoring ? Phase.ANCHORING : Phase.UNLEARNING)
+        .setPickedUp(false)
+        .setPhase(phaseOf(waiting.getKind()))
         .setAttempt(attempt)
         .setFirstAttempt(attempt)
         .setFiredAt(emitter.now()) // the person's time is not the job's
         .setHeardAt(emitter.now())
         .build();
+  }
+
+  static Phase phaseOf(JobKind kind) {
+    return switch (kind) {
+      case ANCHOR -> Phase.ANCHORING;
+      case UNLEARN -> Phase.UNLEARNING;
+      case RETRAIN -> Phase.RETRAINING;
+    };
+  }
+
+  /** Of a batch that fires now. */
+  ModelState started(ModelState state, JobKind kind, String work) {
+    return ModelState.newBuilder(state)
+        .setPhase(phaseOf(kind))
+        .setBatches(state.getBatches() + 1)
+        .setJobId(id(state, work))
+        .setAttempt(1)
+        .setFirstAttempt(1)
+        .setFiredAt(emitter.now())
+        .setHeardAt(emitter.now())
+        .setPickedUp(false)
+        .build();
+  }
+
+  /** Tells the requests of the batch that their job has begun. */
+  void tellStarted(ModelState state) {
+    eachOfBatch(state, task -> emitter.emit(emitter.event(task, RequestEventKind.STARTED)));
   }
 
   private void eachOfBatch(ModelState state, Consumer<ErasureTask> action) {
@@ -135,11 +170,19 @@ final class Jobs {
     }
   }
 
-  /** When a running job is offered again unless it ends. */
+  /** When a running job is offered again unless it ends, or gives a sign of life. */
   Instant againAt(ModelState state) {
-    return state
-        .getRetryAt()
-        .orElseGet(() -> state.getHeardAt().orElseThrow().plus(settings.jobTimeout()));
+    Duration patience = state.getPickedUp() ? settings.silence() : settings.jobTimeout();
+    return state.getRetryAt().orElseGet(() -> state.getHeardAt().orElseThrow().plus(patience));
+  }
+
+  /** Takes a sign of life; several within a short time count as one, and cost one write. */
+  ModelState heard(ModelState state) {
+    Instant now = emitter.now();
+    Duration soon = settings.silence().dividedBy(SIGNS_PER_SILENCE);
+    boolean news =
+        !state.getPickedUp() || !state.getHeardAt().orElseThrow().plus(soon).isAfter(now);
+    return news ? ModelState.newBuilder(state).setPickedUp(true).setHeardAt(now).build() : state;
   }
 
   /** Offers a lost job, or a failed one after its backoff, once more. */
@@ -160,6 +203,7 @@ final class Jobs {
     return ModelState.newBuilder(state)
         .setAttempt(attempt)
         .setHeardAt(emitter.now())
+        .setPickedUp(false)
         .clearRetryAt()
         .clearOutcome()
         .build();
@@ -175,6 +219,7 @@ final class Jobs {
         .clearRetryAt()
         .clearOutcome()
         .clearFiredAt()
+        .setPickedUp(false)
         .setAttempt(0)
         .setFirstAttempt(1);
   }

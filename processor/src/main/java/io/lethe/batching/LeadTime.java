@@ -1,5 +1,6 @@
 package io.lethe.batching;
 
+import io.lethe.events.CompletionStage;
 import io.lethe.state.ModelState;
 import java.time.Duration;
 import java.time.Instant;
@@ -22,8 +23,19 @@ final class LeadTime {
 
   private LeadTime() {}
 
+  /** Of a batch. Where a request is complete only with the next anchor, that has to fit too. */
   static Duration of(ModelState state, BatchingSettings settings) {
-    List<Long> millis = state.getJobMillis();
+    Duration batch = of(state.getJobMillis(), settings);
+    boolean exact = state.getRegistration().getPolicy().getCompletion() == CompletionStage.EXACT;
+    return exact ? batch.plus(ofRetraining(state, settings)) : batch;
+  }
+
+  /** Of a retraining. */
+  static Duration ofRetraining(ModelState state, BatchingSettings settings) {
+    return of(state.getRetrainMillis(), settings);
+  }
+
+  private static Duration of(List<Long> millis, BatchingSettings settings) {
     if (millis.isEmpty()) {
       return settings.maxLead();
     }
@@ -35,8 +47,8 @@ final class LeadTime {
   }
 
   /** The last jobs with the one that ended now. */
-  static List<Long> learn(ModelState state, Instant now) {
-    List<Long> millis = new ArrayList<>(state.getJobMillis());
+  static List<Long> learn(List<Long> last, ModelState state, Instant now) {
+    List<Long> millis = new ArrayList<>(last);
     millis.add(Duration.between(state.getFiredAt().orElseThrow(), now).toMillis());
     return millis.size() > WINDOW
         ? List.copyOf(millis.subList(millis.size() - WINDOW, millis.size()))

@@ -1,10 +1,14 @@
 package io.lethe.batching;
 
-import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelVersion;
+import io.lethe.events.ReleaseMode;
+import io.lethe.events.ResolvedClass;
 import io.lethe.events.UnlearningJob;
 import io.lethe.state.ModelState;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 
 /** The end of a job that did its work: an anchor to collect on, or a version to publish. */
@@ -12,82 +16,170 @@ final class Releases {
   private final UnaryOperator<ModelVersion> attestor;
   private final BatchingStores stores;
   private final BatchingEmitter emitter;
-  private final Batches batches;
   private final Jobs jobs;
+  private final Answers answers;
+  private final Anchors anchors;
 
   Releases(
       UnaryOperator<ModelVersion> attestor,
       BatchingStores stores,
       BatchingEmitter emitter,
-      Batches batches,
-      Jobs jobs) {
+      Jobs jobs,
+      Answers answers,
+      Anchors anchors) {
     this.attestor = attestor;
     this.stores = stores;
     this.emitter = emitter;
-    this.batches = batches;
     this.jobs = jobs;
+    this.answers = answers;
+    this.anchors = anchors;
   }
 
-  /** Ends the job in flight once both its outcome and its Fisher update are there. */
+  /** Ends the job in flight once its outcome is there and all updates that go with it. */
   ModelState completeIfWhole(ModelState state) {
     if (state.getOutcome().isEmpty()) {
       return state;
     }
     JobOutcome outcome = state.getOutcome().get();
-    var fisher = stores.fisher().state(outcome.getModelId(), state.getAnchorId());
-    boolean applied =
-        fisher.isPresent() && fisher.get().getAppliedJobs().contains(outcome.getJobId());
-    if (!applied) {
-      return state;
-    }
-    if (outcome.getKind() == JobKind.ANCHOR) {
-      return jobs.ended(state).setTrainingSamples(fisher.get().getRetainedSamples()).build();
-    }
-    return release(state, outcome);
+    UnlearningJob job = stores.job(outcome.getModelId());
+    return switch (outcome.getKind()) {
+      case ANCHOR ->
+          (!job.getFisher() || isSummed(state, outcome.getJobId()))
+                  && (!job.getHeldout() || isPredicted(state, outcome.getJobId()))
+              ? anchors.completed(state, job)
+              : state;
+      case UNLEARN -> isSummed(state, outcome.getJobId()) ? release(state, job, outcome) : state;
+      case RETRAIN -> retrained(state, job, outcome);
+    };
   }
 
-  private ModelState release(ModelState state, JobOutcome outcome) {
-    UnlearningJob job = stores.job(outcome.getModelId());
-    for (String sampleId : job.getSampleIds()) {
-      stores.markErased(outcome.getModelId(), state.getAnchorId(), sampleId, job.getJobId());
+  private boolean isSummed(ModelState state, UUID jobId) {
+    return stores
+        .fisher()
+        .state(state.getRegistration().getModelId(), state.getAnchorId())
+        .filter(fisher -> fisher.getAppliedJobs().contains(jobId))
+        .isPresent();
+  }
+
+  private boolean isPredicted(ModelState state, UUID jobId) {
+    return stores
+        .heldOut()
+        .appliedJob(state.getRegistration().getModelId(), state.getAnchorId())
+        .filter(jobId::equals)
+        .isPresent();
+  }
+
+  private ModelState release(ModelState state, UnlearningJob job, JobOutcome outcome) {
+    String modelId = outcome.getModelId();
+    List<String> forgotten = forgotten(job, outcome);
+    markErased(state, job, forgotten);
+    if (job.getPolicy().getMode() == ReleaseMode.CHAINED) {
+      stores.heldOut().delete(modelId, state.getAnchorId(), forgotten);
+    }
+    int erased = state.getErasedSamples() + forgotten.size();
+    ModelVersion version =
+        published(state, job, outcome)
+            .setAnchorId(state.getAnchorId())
+            .setSamples(forgotten.size())
+            .setErasedSamples(erased)
+            .build();
+    return answers.byRelease(
+        versioned(state, attested(version, job))
+            .setArtifactUri(version.getArtifactUri())
+            .setObsoleteArtifacts(with(state.getObsoleteArtifacts(), version.getArtifactUri()))
+            .setErasedSamples(erased)
+            .setErosion(erosion(outcome))
+            .setJobMillis(LeadTime.learn(state.getJobMillis(), state, emitter.now()))
+            .build(),
+        outcome.getResolvedClasses());
+  }
+
+  /** A model that never knew what was erased: it becomes the anchor, the old one is deleted. */
+  private ModelState retrained(ModelState state, UnlearningJob job, JobOutcome outcome) {
+    List<String> forgotten = forgotten(job, outcome);
+    markErased(state, job, forgotten);
+    ModelVersion version =
+        published(state, job, outcome)
+            .setAnchorId(outcome.getArtifactSha256().orElseThrow())
+            .setSamples(forgotten.size())
+            .setErasedSamples(0)
+            .build();
+    ModelState answered =
+        answers.exact(
+            answers.byRetraining(
+                versioned(state, attested(version, job))
+                    .setRetrainMillis(
+                        LeadTime.learn(state.getRetrainMillis(), state, emitter.now()))
+                    .build(),
+                outcome.getResolvedClasses()));
+    return anchors.trained(answered, version);
+  }
+
+  private static List<String> forgotten(UnlearningJob job, JobOutcome outcome) {
+    List<String> forgotten = new ArrayList<>(job.getSampleIds());
+    for (ResolvedClass resolved : outcome.getResolvedClasses()) {
+      forgotten.addAll(resolved.getSampleIds());
+    }
+    return forgotten;
+  }
+
+  private void markErased(ModelState state, UnlearningJob job, List<String> forgotten) {
+    String modelId = job.getModelId();
+    for (String sampleId : forgotten) {
+      stores.markErased(modelId, state.getAnchorId(), sampleId, job.getJobId());
       if (job.getCarriedOver()) {
-        stores.deleteCarried(outcome.getModelId(), sampleId);
+        stores.deleteCarried(modelId, sampleId);
       }
     }
-    int carried = job.getCarriedOver() ? job.getSampleIds().size() : 0;
-    int erased = state.getErasedSamples() + job.getSampleIds().size();
-    ModelVersion version =
-        attestor.apply(
-            ModelVersion.newBuilder()
-                .setModelId(outcome.getModelId())
-                .setVersion(state.getVersion() + 1)
-                .setParent(state.getVersion())
-                .setAnchorId(state.getAnchorId())
-                .setJobId(job.getJobId())
-                .setArtifactUri(outcome.getArtifactUri().orElseThrow())
-                .setArtifactSha256(outcome.getArtifactSha256().orElseThrow())
-                .setFormat(job.getFormat())
-                .setMethod(outcome.getMethod().orElseThrow())
-                .setSelectedFraction(outcome.getSelectedFraction().orElse(0.0))
-                .setBefore(outcome.getBefore().orElseThrow())
-                .setAfter(outcome.getAfter().orElseThrow())
-                .setControl(outcome.getControl().orElse(null))
-                .setChecks(outcome.getChecks())
-                .setRequests(job.getRequests())
-                .setSamples(job.getSampleIds().size())
-                .setErasedSamples(erased)
-                .setPublishedAt(emitter.now())
-                .setAttestation("")
-                .build());
-    emitter.emit(version, job.getTrace());
-    return batches.answer(
-        jobs.ended(state)
-            .setVersion(version.getVersion())
-            .setArtifactSha256(version.getArtifactSha256())
-            .setVersionAt(version.getPublishedAt())
-            .setErasedSamples(erased)
-            .setCarriedSamples(state.getCarriedSamples() - carried)
-            .setJobMillis(LeadTime.learn(state, emitter.now()))
-            .build());
+  }
+
+  private ModelVersion.Builder published(ModelState state, UnlearningJob job, JobOutcome outcome) {
+    return ModelVersion.newBuilder()
+        .setModelId(outcome.getModelId())
+        .setVersion(state.getVersion() + 1)
+        .setParent(state.getVersion())
+        .setJobId(job.getJobId())
+        .setArtifactUri(outcome.getArtifactUri().orElseThrow())
+        .setArtifactSha256(outcome.getArtifactSha256().orElseThrow())
+        .setFormat(job.getFormat())
+        .setMethod(outcome.getMethod().orElseThrow())
+        .setSelectedFraction(outcome.getSelectedFraction().orElse(0.0))
+        .setBefore(outcome.getBefore().orElseThrow())
+        .setAfter(outcome.getAfter().orElseThrow())
+        .setControl(outcome.getControl().orElse(null))
+        .setChecks(outcome.getChecks())
+        .setRequests(job.getRequests())
+        .setPublishedAt(emitter.now())
+        .setAttestation("");
+  }
+
+  private ModelVersion attested(ModelVersion version, UnlearningJob job) {
+    ModelVersion attested = attestor.apply(version);
+    emitter.emit(attested, job.getTrace());
+    return attested;
+  }
+
+  private ModelState.Builder versioned(ModelState state, ModelVersion version) {
+    int carried = 0;
+    UnlearningJob job = stores.job(version.getModelId());
+    if (job.getCarriedOver()) {
+      carried = job.getSampleIds().size();
+    }
+    return jobs.ended(state)
+        .setVersion(version.getVersion())
+        .setArtifactSha256(version.getArtifactSha256())
+        .setVersionAt(version.getPublishedAt())
+        .setCarriedSamples(state.getCarriedSamples() - carried);
+  }
+
+  private static double erosion(JobOutcome outcome) {
+    return outcome.getBefore().orElseThrow().getHoldout().getAccuracy()
+        - outcome.getAfter().orElseThrow().getHoldout().getAccuracy();
+  }
+
+  private static List<String> with(List<String> list, String one) {
+    List<String> longer = new ArrayList<>(list);
+    longer.add(one);
+    return longer;
   }
 }

@@ -2,14 +2,14 @@ package io.lethe.bench;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.lethe.demo.DemoPolicy;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.UnlearningPolicy;
-import io.lethe.offline.Recipe;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
 import io.lethe.unlearning.UnlearningResult;
@@ -125,7 +125,7 @@ final class CostBench {
             .setMaxMembershipGap(1.0)
             .build();
     UnlearningPolicy policy =
-        UnlearningPolicy.newBuilder(DemoPolicy.policy((double) forget.length / all.length))
+        UnlearningPolicy.newBuilder(DefaultPolicy.forShare((double) forget.length / all.length))
             .setLadder(List.of(HeldoutMatch.NAME))
             .setGate(open)
             .build();

@@ -5,15 +5,15 @@ import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.lethe.demo.DemoPolicy;
 import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
-import io.lethe.offline.Recipe;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.UnlearningTask;
 import io.lethe.unlearning.method.HeldoutMatch;
 import io.lethe.unlearning.method.HeldoutMatchParameters;
@@ -195,7 +195,7 @@ public final class SequenceBench {
           unused,
           unused,
           Optional.of(targets),
-          DemoPolicy.policy((double) forget.length / data.train().size()),
+          DefaultPolicy.forShare((double) forget.length / data.train().size()),
           seed * 1_000 + b,
           Progress.NONE);
     }

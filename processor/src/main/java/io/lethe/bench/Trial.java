@@ -3,17 +3,17 @@ package io.lethe.bench;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.lethe.demo.DemoPolicy;
 import io.lethe.events.JobStage;
 import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
-import io.lethe.offline.Recipe;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningTask;
 import io.lethe.unlearning.method.HeldoutMatch;
@@ -75,7 +75,7 @@ final class Trial implements AutoCloseable {
             start.sums().sums().minus(batch),
             batch,
             Optional.of(start.targets().targets()),
-            DemoPolicy.policy((double) forget.length / data.train().size()),
+            DefaultPolicy.forShare((double) forget.length / data.train().size()),
             seed,
             progress);
   }

@@ -1,7 +1,7 @@
 package io.lethe.cli;
 
+import io.lethe.demo.DemoRecipe;
 import io.lethe.demo.DemoSettings;
-import io.lethe.unlearning.DemoRecipe;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;

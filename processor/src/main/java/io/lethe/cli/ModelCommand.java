@@ -1,8 +1,9 @@
 package io.lethe.cli;
 
 import io.lethe.artifact.ArtifactStores;
+import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
-import io.lethe.demo.DemoPolicy;
+import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelRegistered;
 import io.lethe.offline.ModelFile;
@@ -11,7 +12,11 @@ import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.TopicReader;
 import io.lethe.topics.Topics;
+import io.lethe.unlearning.DefaultPolicy;
+import io.lethe.unlearning.HeldOutFile;
+import io.lethe.unlearning.Recipe;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -62,6 +67,19 @@ final class ModelCommand {
               description = "Samples that the model never saw.")
           String holdout,
       @Option(
+              names = "--recipe",
+              paramLabel = "FILE",
+              description =
+                  "How it is trained: what retraining and cross-fitting run (default: recipe.json"
+                      + " beside the model, if it is there).")
+          Path recipe,
+      @Option(
+              names = "--heldout",
+              paramLabel = "FILE.npz",
+              description =
+                  "Your own out-of-fold predictions (ids, logits); otherwise the recipe makes some.")
+          Path heldOut,
+      @Option(
               names = "--policy",
               paramLabel = "JSON",
               description = "When batches fire and how they are unlearned; see UnlearningPolicy.")
@@ -69,7 +87,7 @@ final class ModelCommand {
       throws IOException {
     ModelFile file = ModelFile.of(model);
     file.load().close();
-    Datasets.open(dataset);
+    SampleDataset data = Datasets.open(dataset);
     if (holdout != null) {
       Datasets.open(holdout);
     }
@@ -79,13 +97,15 @@ final class ModelCommand {
         ModelRegistered.newBuilder()
             .setModelId(modelId)
             .setFormat(file.format())
-            .setArtifactUri(
-                ArtifactStores.location(model.toAbsolutePath().normalize().toString()).toString())
+            .setArtifactUri(location(model))
             .setArtifactSha256(file.sha256())
             .setDatasetId(datasetId)
             .setDatasetUri(dataset)
             .setHoldoutUri(holdout)
-            .setPolicy(PolicyFile.readOrDefaults(policy, DemoPolicy.defaults()))
+            .setRecipe(recipe(model, recipe, data))
+            .setHeldoutUri(heldOut == null ? null : location(heldOut))
+            .setHeldoutSha256(heldOut == null ? null : checked(heldOut, data))
+            .setPolicy(PolicyFile.readOrDefaults(policy, DefaultPolicy.get()))
             .setRegisteredAt(Clock.systemUTC().instant())
             .build();
     try (EventProducer producer = new EventProducer(kafka)) {
@@ -95,11 +115,83 @@ final class ModelCommand {
     return Main.DONE;
   }
 
+  /** A recipe with every field written out; null where there is none. */
+  private static String recipe(Path model, Path given, SampleDataset data) {
+    Path beside = model.resolveSibling("recipe.json");
+    Path file = given != null ? given : Files.isReadable(beside) ? beside : null;
+    return file == null ? null : Recipe.read(file, data).toJson().toString();
+  }
+
+  private static String location(Path file) {
+    return ArtifactStores.location(file.toAbsolutePath().normalize().toString()).toString();
+  }
+
+  /** The digest of a file of held-out targets that can be read. */
+  private static String checked(Path file, SampleDataset data) throws IOException {
+    HeldOutFile.read(file, data);
+    return Sha256.of(file);
+  }
+
+  @Command(
+      name = "heldout",
+      description = {
+        "Gives a registered model held-out targets: your own out-of-fold predictions.",
+        "They take the place of those that its recipe made."
+      },
+      mixinStandardHelpOptions = true)
+  int heldout(
+      @Mixin ClientOptions client,
+      @Parameters(paramLabel = "ID", description = "The model's name.") String modelId,
+      @Parameters(paramLabel = "FILE.npz", description = "ids and logits.") Path file)
+      throws IOException {
+    ModelRegistered model = registered(client).get(modelId);
+    if (model == null) {
+      throw new UnusableException(modelId + ": no such model is registered");
+    }
+    String sha256 = checked(file, Datasets.open(model.getDatasetUri()));
+    KafkaSettings kafka = client.kafka();
+    try (EventProducer producer = new EventProducer(kafka)) {
+      producer
+          .send(
+              client.topics(kafka).models(),
+              modelId,
+              ModelRegistered.newBuilder(model)
+                  .setHeldoutUri(location(file))
+                  .setHeldoutSha256(sha256)
+                  .setRegisteredAt(Clock.systemUTC().instant())
+                  .build())
+          .join();
+    }
+    Terminal.standard().line("sent; the API's /v1/models/" + modelId + " shows what follows");
+    return Main.DONE;
+  }
+
+  @Command(
+      name = "retrain",
+      description = {
+        "Trains a model anew, by its recipe, without all that was erased.",
+        "What waits for it, and the job that waits for a person, are served by that."
+      },
+      mixinStandardHelpOptions = true)
+  int retrain(@Mixin ClientOptions client, @Parameters(paramLabel = "ID") String modelId) {
+    return command(client, modelId, ModelCommandKind.RETRAIN, null);
+  }
+
   @Command(
       name = "list",
       description = "Lists the registered models.",
       mixinStandardHelpOptions = true)
   int list(@Mixin ClientOptions client) {
+    Terminal terminal = Terminal.standard();
+    registered(client)
+        .forEach(
+            (id, model) ->
+                terminal.line(
+                    "%-24s %-12s %s".formatted(id, model.getFormat(), model.getDatasetUri())));
+    return Main.DONE;
+  }
+
+  private static Map<String, ModelRegistered> registered(ClientOptions client) {
     KafkaSettings kafka = client.kafka();
     Map<String, ModelRegistered> models = new TreeMap<>();
     try (TopicReader<String, ModelRegistered> reader =
@@ -115,12 +207,7 @@ final class ModelCommand {
         }
       }
     }
-    Terminal terminal = Terminal.standard();
-    models.forEach(
-        (id, model) ->
-            terminal.line(
-                "%-24s %-12s %s".formatted(id, model.getFormat(), model.getDatasetUri())));
-    return Main.DONE;
+    return models;
   }
 
   @Command(

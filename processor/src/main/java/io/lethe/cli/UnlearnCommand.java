@@ -1,20 +1,20 @@
 package io.lethe.cli;
 
 import io.lethe.artifact.Sha256;
-import io.lethe.demo.DemoPolicy;
 import io.lethe.events.StageSeconds;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.offline.Aside;
 import io.lethe.offline.FisherFile;
-import io.lethe.offline.HeldOutFile;
-import io.lethe.offline.Recipe;
 import io.lethe.offline.ShownProgress;
 import io.lethe.offline.UnlearnReport;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.DefaultPolicy;
+import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.Retraining;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
@@ -128,6 +128,7 @@ final class UnlearnCommand implements Callable<Integer> {
                       anchor.sums(),
                       anchor.sums().zero(),
                       targets,
+                      Optional.empty(),
                       input.classes(),
                       retraining,
                       chosen,
@@ -178,7 +179,7 @@ final class UnlearnCommand implements Callable<Integer> {
   private UnlearningPolicy policy(ForgetOptions.Input input) {
     UnlearningPolicy defaults =
         UnlearningPolicy.newBuilder(
-                DemoPolicy.policy((double) input.forget().length / input.dataset().size()))
+                DefaultPolicy.forShare((double) input.forget().length / input.dataset().size()))
             .setLadder(
                 input.classes().isEmpty()
                     ? List.of(HeldoutMatch.NAME, DeepClean.NAME)

@@ -19,6 +19,8 @@ import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.fisher.FisherSums;
 import io.lethe.model.LoadedModel;
 import io.lethe.privacy.PseudonymKey;
 import io.lethe.roles.EmbeddedStack;
@@ -27,10 +29,16 @@ import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.TopicReader;
 import io.lethe.topics.Topics;
-import io.lethe.unlearning.DemoRecipe;
+import io.lethe.topology.StreamApp;
+import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.Trainer;
+import io.lethe.unlearning.UnlearningPipeline;
+import io.lethe.unlearning.UnlearningRequest;
+import io.lethe.unlearning.UnlearningResult;
+import io.lethe.unlearning.method.DeepClean;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -115,7 +123,8 @@ public final class Demo {
         ServingSubscriber serving =
             new ServingSubscriber(MODEL_ID, model, kafka, topics, artifacts, terminal);
         JobWatch watch = new JobWatch(kafka, topics, terminal)) {
-      terminal.line("2  It is registered; a worker sums its squared gradients (the Fisher cache)");
+      terminal.line("2  It is registered; a worker sums its squared gradients (the Fisher cache),");
+      terminal.line("   and trains models that never saw a fold: what to say about its samples");
       began = System.nanoTime();
       register(producer, artifact, (double) willErase / train.size());
       requireReleased(watch.await(JobKind.ANCHOR, 1, PATIENCE));
@@ -142,15 +151,19 @@ public final class Demo {
       }
 
       terminal.line(
-          "%d  For comparison, a model is trained without them".formatted(settings.batches() + 3));
-      began = System.nanoTime();
+          "%d  For comparison, DeepClean, and a model that is trained without them"
+              .formatted(settings.batches() + 3));
       int[] forget = positions(train, erased);
+      UnlearningResult deepClean =
+          deepClean(artifacts.fetch(artifact.uri(), artifact.sha256()), artifact.sha256(), forget);
+      began = System.nanoTime();
       Evaluation retrained = retrained(forget);
       double retrainSeconds = secondsSince(began);
       return new DemoReport(
           requests.size(),
           awaitReceipts(Set.copyOf(requests)),
           serving.versions(),
+          deepClean,
           retrained,
           new DemoReport.Seconds(
               trainSeconds, anchorSeconds, unlearnSeconds, retrainSeconds, secondsSince(start)),
@@ -159,15 +172,15 @@ public final class Demo {
   }
 
   private LoadedModel trained(String what, SampleDataset dataset, int[] samples) {
-    LoadedModel model = LoadedModel.create(DemoRecipe.model(dataset), settings.seed());
-    new Trainer(DemoPolicy.training(samples.length, settings.seed()))
-        .train(model, dataset, samples, bar(what, samples.length));
+    Recipe recipe = DemoRecipe.recipe(dataset, samples.length, settings.seed());
+    LoadedModel model = recipe.init().create(settings.seed());
+    new Trainer(recipe.training())
+        .train(model, dataset, samples, bar(what, samples.length, recipe.training().epochs()));
     return model;
   }
 
-  private Progress bar(String what, int samples) {
+  private Progress bar(String what, int samples, int epochs) {
     long began = System.nanoTime();
-    int epochs = DemoPolicy.training(samples, settings.seed()).epochs();
     return (stage, done, total) -> {
       double rate = (double) done / total * samples * epochs / secondsSince(began);
       terminal.progress(what, (double) done / total, Terminal.count(rate) + " samples/s");
@@ -210,14 +223,53 @@ public final class Demo {
                 .setDatasetId(DATASET_ID)
                 .setDatasetUri(data.trainUri())
                 .setHoldoutUri(data.holdoutUri())
-                .setPolicy(
-                    UnlearningPolicy.newBuilder(DemoPolicy.policy(erasedShare))
-                        .setMaxRequests(settings.subjectsPerBatch())
-                        .setSeed(settings.seed())
-                        .build())
+                .setRecipe(
+                    DemoRecipe.recipe(data.train(), data.train().size(), settings.seed())
+                        .toJson()
+                        .toString())
+                .setPolicy(policy(erasedShare))
                 .setRegisteredAt(clock.instant())
                 .build())
         .join();
+  }
+
+  private UnlearningPolicy policy(double erasedShare) {
+    return UnlearningPolicy.newBuilder(DefaultPolicy.forShare(erasedShare))
+        .setMaxRequests(settings.subjectsPerBatch())
+        .setSeed(settings.seed())
+        .build();
+  }
+
+  /**
+   * The same batch by DeepClean alone, from the sums of the store, measured on the same samples.
+   */
+  private UnlearningResult deepClean(Path anchor, String anchorId, int[] forget)
+      throws IOException {
+    FisherSums sums = stack.context().getBean(StreamApp.class).sums(MODEL_ID, anchorId);
+    FisherDiagonal all = sums.retained().plus(sums.erased());
+    double share = (double) forget.length / data.train().size();
+    Path file = Files.createTempFile(folder, "compared", ".params");
+    try {
+      return new UnlearningPipeline()
+          .unlearn(
+              new UnlearningRequest(
+                  anchor,
+                  ModelFormat.DJL,
+                  data.train(),
+                  Optional.of(data.holdout()),
+                  forget,
+                  new int[0],
+                  all,
+                  all.zero(),
+                  UnlearningPolicy.newBuilder(policy(share))
+                      .setLadder(List.of(DeepClean.NAME))
+                      .build(),
+                  settings.seed(),
+                  file),
+              Progress.NONE);
+    } finally {
+      Files.deleteIfExists(file);
+    }
   }
 
   private void publish(EventProducer producer, Map<String, List<String>> lineage) {

@@ -11,6 +11,7 @@ import io.lethe.events.SetMetrics;
 import io.lethe.json.JsonRecords;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.UnlearningResult;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +24,7 @@ import java.util.Locale;
  * @param requests deletion requests that were sent
  * @param receipts one for each
  * @param versions that were published, in order
+ * @param deepClean what DeepClean alone makes of the same samples, with its random-mask control
  * @param retrained a model trained by the same recipe without the erased samples, measured on the
  *     samples of the last version
  * @param seconds wall times
@@ -32,6 +34,7 @@ public record DemoReport(
     int requests,
     List<ErasureReceipt> receipts,
     List<ModelVersion> versions,
+    UnlearningResult deepClean,
     Evaluation retrained,
     Seconds seconds,
     String publicKey) {
@@ -60,6 +63,11 @@ public record DemoReport(
     json.set("before", JsonRecords.toJson(last().getBefore()));
     json.set("after", JsonRecords.toJson(last().getAfter()));
     last().getControl().ifPresent(control -> json.set("control", JsonRecords.toJson(control)));
+    ObjectNode compared = json.putObject("deepclean");
+    compared.set("after", JsonRecords.toJson(deepClean.after()));
+    compared.set("control", JsonRecords.toJson(deepClean.control()));
+    compared.put("selectedFraction", deepClean.selectedFraction());
+    compared.put("verdict", deepClean.verdict().name());
     json.set("retrained", JsonRecords.toJson(retrained));
     json.put("selectedFraction", last().getSelectedFraction());
     ObjectNode times = json.putObject("seconds");
@@ -87,20 +95,22 @@ public record DemoReport(
         "  accuracy / loss       forget           retain           holdout          membership AUC");
     row(terminal, "before", last.getBefore());
     row(terminal, "after (" + last.getMethod() + ")", last.getAfter());
-    last.getControl().ifPresent(control -> row(terminal, "random-mask control", control));
+    last.getControl().ifPresent(control -> row(terminal, "the same, no targets", control));
+    row(terminal, "deepclean alone", deepClean.after());
+    row(terminal, "random-mask control", deepClean.control());
     row(terminal, "retrained without", retrained);
     terminal.line("");
     terminal.line(
-        "  forget: %d samples erased in %d versions; retain and holdout: %d and %d samples. %s of the"
+        "  forget: %d samples erased in %d versions; retain and holdout: %d and %d samples."
             .formatted(
                 last.getErasedSamples(),
                 versions.size(),
                 last.getAfter().getRetain().getSamples(),
-                last.getAfter().getHoldout().getSamples(),
-                percent(last.getSelectedFraction())));
+                last.getAfter().getHoldout().getSamples()));
     terminal.line(
-        "  weights were selected. The closer a row is to the last one, the better it has forgotten:");
-    terminal.line("  evidence, not proof.");
+        "  DeepClean selected %s of the weights, its control as many at random. The closer a row is"
+            .formatted(percent(deepClean.selectedFraction())));
+    terminal.line("  to the last one, the better it has forgotten: evidence, not proof.");
   }
 
   private static void row(Terminal terminal, String name, Evaluation evaluation) {

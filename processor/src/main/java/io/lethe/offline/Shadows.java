@@ -1,14 +1,15 @@
 package io.lethe.offline;
 
 import io.lethe.dataset.SampleDataset;
-import io.lethe.demo.DemoPolicy;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.model.LoadedModel;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.ShadowScores;
 import io.lethe.unlearning.Trainer;
 import io.lethe.unlearning.UnlearningPipeline;
@@ -102,7 +103,7 @@ public record Shadows(
             .setMaxMembershipGap(1.0)
             .build();
     UnlearningPolicy policy =
-        UnlearningPolicy.newBuilder(DemoPolicy.policy((double) forget.length / dataset.size()))
+        UnlearningPolicy.newBuilder(DefaultPolicy.forShare((double) forget.length / dataset.size()))
             .setLadder(ladder)
             .setGate(open)
             .build();

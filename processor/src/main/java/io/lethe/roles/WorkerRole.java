@@ -1,7 +1,9 @@
 package io.lethe.roles;
 
 import io.lethe.api.HttpFisherSource;
+import io.lethe.api.HttpForgetSource;
 import io.lethe.fisher.FisherSource;
+import io.lethe.heldout.ForgetSource;
 import io.lethe.topics.KafkaSettings;
 import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
@@ -31,7 +33,11 @@ final class WorkerRole {
         stream
             .<FisherSource>map(app -> app)
             .orElseGet(() -> new HttpFisherSource(settings.streamUrl(), settings.scratch()));
-    Worker worker = new Worker(settings, kafka, topics, fisher, clock);
+    ForgetSource forget =
+        stream
+            .<ForgetSource>map(app -> app)
+            .orElseGet(() -> new HttpForgetSource(settings.streamUrl()));
+    Worker worker = new Worker(settings, kafka, topics, fisher, forget, clock);
     worker.start();
     return worker;
   }

@@ -7,6 +7,9 @@ import io.lethe.batching.BatchingStores;
 import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.HeldOutChunk;
+import io.lethe.events.HeldOutKey;
+import io.lethe.events.JobProgress;
 import io.lethe.events.LineageKey;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
@@ -38,6 +41,7 @@ import java.util.stream.IntStream;
 import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.kstream.Consumed;
@@ -177,7 +181,21 @@ public final class LetheTopology {
             .merge(
                 source(builder, topics.modelCommands(), "model-commands")
                     .process(batching.commands(), Named.as("batching-commands"), BATCHING_STORES),
-                Named.as("batching-merge-commands"));
+                Named.as("batching-merge-commands"))
+            .merge(
+                source(builder, topics.heldoutTargets(), "heldout-targets")
+                    .process(
+                        batching.heldoutTargets(), Named.as("batching-heldout"), BATCHING_STORES),
+                Named.as("batching-merge-heldout"))
+            .merge(
+                source(builder, topics.jobProgress(), "job-progress")
+                    .selectKey(
+                        (jobId, progress) -> progress.getModelId(),
+                        Named.as("job-progress-by-model-key"))
+                    .repartition(
+                        repartitioned("job-progress-by-model", JobProgress.class, topics.models()))
+                    .process(batching.progress(), Named.as("batching-progress"), BATCHING_STORES),
+                Named.as("batching-merge-progress"));
     publish(
         only(outputs, "batching-jobs-only", LetheTopology::job),
         topics.unlearningJobs(),
@@ -186,7 +204,21 @@ public final class LetheTopology {
         only(outputs, "batching-versions-only", LetheTopology::version),
         topics.modelVersions(),
         "model-versions");
+    retract(only(outputs, "batching-retractions-only", LetheTopology::retraction));
     return outputs;
+  }
+
+  /** Deletes records of held-out targets from their topic. */
+  private void retract(KStream<String, HeldOutKey> keys) {
+    Topic<HeldOutKey, HeldOutChunk> topic = topics.heldoutTargets();
+    keys.map(
+            (modelId, key) -> KeyValue.pair(key, (HeldOutChunk) null),
+            Named.as("heldout-retractions"))
+        .to(
+            topic.name(),
+            produced(topic, "heldout-retractions")
+                .withStreamPartitioner(
+                    (name, key, value, count) -> Optional.of(Set.of(topic.partition(key, count)))));
   }
 
   private void tracking(
@@ -280,6 +312,12 @@ public final class LetheTopology {
   private static Optional<ModelVersion> version(BatchingOutput output) {
     return output instanceof BatchingOutput.Version version
         ? Optional.of(version.version())
+        : Optional.empty();
+  }
+
+  private static Optional<HeldOutKey> retraction(BatchingOutput output) {
+    return output instanceof BatchingOutput.Retraction retraction
+        ? Optional.of(retraction.key())
         : Optional.empty();
   }
 

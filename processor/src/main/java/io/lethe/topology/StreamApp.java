@@ -2,13 +2,17 @@ package io.lethe.topology;
 
 import io.lethe.batching.BatchingSettings;
 import io.lethe.batching.BatchingStores;
+import io.lethe.batching.ForgetReader;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.ModelVersion;
 import io.lethe.fisher.FisherReader;
 import io.lethe.fisher.FisherSource;
 import io.lethe.fisher.FisherSums;
 import io.lethe.fisher.FisherUnavailableException;
+import io.lethe.heldout.ForgetSetUnavailableException;
+import io.lethe.heldout.ForgetSource;
 import io.lethe.intake.IntakeSettings;
+import io.lethe.state.ForgetSet;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestState;
 import io.lethe.topics.KafkaSettings;
@@ -21,6 +25,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.common.serialization.Serdes;
@@ -37,7 +42,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** The running topology: life cycle, readiness, and reads of the stores of this instance. */
-public final class StreamApp implements AutoCloseable, FisherSource {
+public final class StreamApp implements AutoCloseable, FisherSource, ForgetSource {
   private static final Logger log = LoggerFactory.getLogger(StreamApp.class);
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
@@ -182,6 +187,20 @@ public final class StreamApp implements AutoCloseable, FisherSource {
                       "this instance has no whole Fisher sums of the model", null));
     } catch (InvalidStateStoreException e) {
       throw new FisherUnavailableException("the stores are not open: " + state(), e);
+    }
+  }
+
+  @Override
+  public ForgetSet forgetSet(String modelId, String anchorId, UUID jobId) {
+    try {
+      return new ForgetReader(
+              store(BatchingStores.MODELS_STORE),
+              store(BatchingStores.JOBS_STORE),
+              store(BatchingStores.ERASED_STORE),
+              store(BatchingStores.HELDOUT_STORE))
+          .read(modelId, anchorId, jobId);
+    } catch (InvalidStateStoreException e) {
+      throw new ForgetSetUnavailableException("the stores are not open: " + state(), e);
     }
   }
 

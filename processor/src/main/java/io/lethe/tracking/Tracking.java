@@ -72,8 +72,12 @@ final class Tracking {
           settle(event, advanced(orPlaceholder(known, event), event));
         }
       }
-      case EXPIRED, EXACT ->
-          throw new IllegalStateException("not for tracking: " + event.getKind());
+      case EXACT -> {
+        if (known != null) {
+          settle(event, exact(known, event));
+        }
+      }
+      case EXPIRED -> throw new IllegalStateException("not for tracking: " + event.getKind());
     }
   }
 
@@ -275,7 +279,11 @@ final class Tracking {
     }
     List<String> withdrawn = models(state, ModelStage.WITHDRAWN);
     List<String> retired = models(state, ModelStage.RETIRED);
-    if (state.getResults().size() + withdrawn.size() + retired.size() < state.getModels().size()) {
+    List<String> open = new ArrayList<>(models(state, ModelStage.QUARANTINED));
+    open.addAll(retired);
+    long done =
+        state.getResults().stream().filter(result -> !open.contains(result.getModelId())).count();
+    if (done + withdrawn.size() + retired.size() < state.getModels().size()) {
       return state;
     }
     boolean forgotten = !state.getResults().isEmpty();
@@ -346,9 +354,35 @@ final class Tracking {
     }
     List<ModelResult> results = new ArrayList<>(state.getResults());
     results.add(result);
-    return RequestState.newBuilder(started(state, event, ModelStage.UNLEARNED))
+    ModelStage stage = event.getAwaitsExact() ? ModelStage.QUARANTINED : ModelStage.UNLEARNED;
+    return RequestState.newBuilder(started(state, event, stage))
         .setResults(results)
+        .setExactAt(exactAt(state, results, event))
         .build();
+  }
+
+  /** The model was trained without the request's samples, perhaps long after its receipt. */
+  private static RequestState exact(RequestState state, RequestEvent event) {
+    ModelResult result = event.getModelResult().orElseThrow();
+    List<ModelResult> results = new ArrayList<>(state.getResults());
+    if (!results.removeIf(known -> known.getModelId().equals(result.getModelId()))) {
+      return state;
+    }
+    results.add(result);
+    return RequestState.newBuilder(at(state, event, ModelStage.UNLEARNED))
+        .setResults(results)
+        .setExactAt(exactAt(state, results, event))
+        .setUpdatedAt(event.getAt())
+        .build();
+  }
+
+  /** When the last model was trained without the samples; null while one has not been. */
+  private static Instant exactAt(
+      RequestState state, List<ModelResult> results, RequestEvent event) {
+    boolean all =
+        results.size() >= state.getModels().size()
+            && results.stream().allMatch(result -> result.getExactVersion().isPresent());
+    return all ? event.getAt() : null;
   }
 
   /** The request with the event's model at a stage; unchanged where intake speaks for all. */
@@ -377,6 +411,8 @@ final class Tracking {
             .setRetiredModels(models(state, ModelStage.RETIRED))
             .setReceivedAt(state.getReceivedAt())
             .setDueAt(state.getDueAt().orElse(null))
+            .setUnlearnedAt(state.getUnlearnedAt().orElse(null))
+            .setExactAt(state.getExactAt().orElse(null))
             .setCompletedAt(now())
             .setAttestation("")
             .build());

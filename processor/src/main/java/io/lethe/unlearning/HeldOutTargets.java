@@ -52,6 +52,11 @@ public final class HeldOutTargets {
     return logits.size();
   }
 
+  /** The samples that have a target: positions in the training dataset, ascending. */
+  public int[] samples() {
+    return logits.keySet().stream().mapToInt(Integer::intValue).sorted().toArray();
+  }
+
   /** Whether each of the samples has a target. */
   public boolean cover(int[] samples) {
     return Arrays.stream(samples).allMatch(logits::containsKey);

@@ -108,7 +108,7 @@ public final class UnlearningPipeline {
     private final Progress progress;
     private final LoadedModel model;
     private final NDManager job;
-    private final State anchor;
+    private State start;
     private final Stopwatch watch = new Stopwatch();
     private final int[] forget;
     private final int[] repairPool;
@@ -123,7 +123,6 @@ public final class UnlearningPipeline {
       this.progress = progress;
       this.model = model;
       this.job = job;
-      anchor = State.of(model, job);
       forget =
           IntStream.concat(Arrays.stream(request.batch()), Arrays.stream(request.erased()))
               .sorted()
@@ -164,6 +163,9 @@ public final class UnlearningPipeline {
       double fisherSeconds = watch.lap();
       Evaluator.Measured before = measure(Optional.empty());
       Optional<Double> classesBefore = forgottenClassAccuracy();
+      // Squared gradients are of the anchor's weights; what a method changes may be a release.
+      request.start().ifPresent(this::startFrom);
+      start = State.of(model, job);
       List<UnlearningResult.LeftOut> leftOut = new ArrayList<>();
       List<UnlearningMethod> ladder = new ArrayList<>();
       for (UnlearningMethod rung : named) {
@@ -185,7 +187,7 @@ public final class UnlearningPipeline {
       List<GateCheck> checks = List.of();
       for (UnlearningMethod rung : ladder) { // ESCALATE: the next one
         method = rung;
-        anchor.restore(model);
+        start.restore(model);
         applied = method.apply(task);
         methodSeconds += applied.methodSeconds();
         repairSeconds += applied.repairSeconds();
@@ -198,7 +200,7 @@ public final class UnlearningPipeline {
       Optional<Double> classesAfter = forgottenClassAccuracy();
       State released = State.of(model, job);
       watch.lap();
-      anchor.restore(model);
+      start.restore(model);
       UnlearningMethod control = method.control(applied);
       control.apply(task);
       Evaluation controlled = evaluator.measure(model, Optional.of(before), progress).evaluation();
@@ -246,6 +248,13 @@ public final class UnlearningPipeline {
               Evaluator.score(model, request.holdout().orElseThrow(), samples)
                   .metrics()
                   .getAccuracy());
+    }
+
+    private void startFrom(Path file) {
+      try (LoadedModel start = LoadedModel.load(file, request.format());
+          NDManager scope = model.manager().newSubManager()) {
+        model.assignWeights(start.copyWeights(scope));
+      }
     }
 
     private Evaluator.Measured measure(Optional<Evaluator.Measured> parent) {

@@ -22,6 +22,8 @@ import java.util.Set;
  * @param erasedSums Fisher sums at the anchor over {@code erased}
  * @param targets held-out targets of the batch and of what was erased; without them the methods
  *     that need them are left out of the ladder
+ * @param start weights that methods start from, where they are not the anchor's: a release of the
+ *     same network
  * @param forgetClasses whole classes to forget; {@code batch} then holds their samples, and may be
  *     empty where those are gone
  * @param retraining how the anchor was trained, for the methods that train from nothing
@@ -40,6 +42,7 @@ public record UnlearningRequest(
     FisherDiagonal retainSums,
     FisherDiagonal erasedSums,
     Optional<HeldOutTargets> targets,
+    Optional<Path> start,
     Set<Integer> forgetClasses,
     Optional<Retraining> retraining,
     UnlearningPolicy policy,
@@ -49,7 +52,7 @@ public record UnlearningRequest(
     forgetClasses = Set.copyOf(forgetClasses);
   }
 
-  /** Single samples, without a recipe. */
+  /** Single samples, from the anchor's weights, without a recipe. */
   public UnlearningRequest(
       Path anchor,
       ModelFormat format,
@@ -73,6 +76,7 @@ public record UnlearningRequest(
         retainSums,
         erasedSums,
         targets,
+        Optional.empty(),
         Set.of(),
         Optional.empty(),
         policy,

@@ -4,10 +4,13 @@ import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherCommit;
 import io.lethe.events.FisherEncoding;
 import io.lethe.events.FisherKey;
+import io.lethe.events.HeldOutChunk;
 import io.lethe.events.JobProgress;
 import io.lethe.events.JobStage;
 import io.lethe.events.UnlearningJob;
 import io.lethe.fisher.FisherChunks;
+import io.lethe.heldout.HeldOutChunks;
+import io.lethe.heldout.HeldOutRows;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.Topics;
 import io.lethe.topics.TraceContext;
@@ -75,9 +78,9 @@ final class JobReporter {
   }
 
   /**
-   * Sends the outcome, then the Fisher update; returns when the broker has both.
+   * Sends the outcome, then the updates that go with it; returns when the broker has all.
    *
-   * <p>In this order: the topology waits for both, but it changes the sums as soon as an update is
+   * <p>In this order: the topology waits for all, but it changes the sums as soon as an update is
    * whole. A worker that dies between the two leaves sums that the same job can be run on again.
    *
    * @throws java.util.concurrent.CompletionException when it does not take one of them
@@ -88,9 +91,29 @@ final class JobReporter {
     producer.flush();
     sent.join();
     result.update().ifPresent(update -> send(job, update));
+    result.targets().ifPresent(targets -> send(job, targets));
   }
 
   private void send(UnlearningJob job, JobResult.Update update) {
+    int chunks = chunks(job, update);
+    FisherCommit commit =
+        new FisherCommit(FisherChunks.layout(update.sums()), chunks, update.sums().samples());
+    // Only when every chunk is stored: the commit marker is the last record of its update.
+    CompletableFuture<?> committed =
+        send(
+            record(job, update)
+                .setTensor("")
+                .setChunk(0)
+                .setData(ByteBuffer.allocate(0))
+                .setCrc32c(0)
+                .setCommit(commit)
+                .build());
+    producer.flush();
+    committed.join();
+  }
+
+  /** Sends an update but for its commit marker; returns how many records that took. */
+  int chunks(UnlearningJob job, JobResult.Update update) {
     List<CompletableFuture<?>> sent = new ArrayList<>();
     FisherChunks.split(
         update.sums(),
@@ -105,22 +128,27 @@ final class JobReporter {
                         .setEncoding(chunk.encoding())
                         .setCrc32c(FisherChunks.crc32c(chunk.data()))
                         .build())));
-    FisherCommit commit =
-        new FisherCommit(FisherChunks.layout(update.sums()), sent.size(), update.sums().samples());
     producer.flush();
     sent.forEach(CompletableFuture::join);
-    // Only when every chunk is stored: the commit marker is the last record of its update.
-    CompletableFuture<?> committed =
-        send(
-            record(job, update)
-                .setTensor("")
-                .setChunk(0)
-                .setData(ByteBuffer.allocate(0))
-                .setCrc32c(0)
-                .setCommit(commit)
-                .build());
+    return sent.size();
+  }
+
+  private void send(UnlearningJob job, HeldOutRows targets) {
+    List<CompletableFuture<?>> sent = new ArrayList<>();
+    HeldOutChunk commit =
+        HeldOutChunks.split(
+            new HeldOutChunks.Of(job.getJobId(), job.getModelId(), job.getAnchorId()),
+            targets,
+            chunk -> sent.add(send(chunk)));
+    producer.flush();
+    sent.forEach(CompletableFuture::join);
+    CompletableFuture<?> committed = send(commit);
     producer.flush();
     committed.join();
+  }
+
+  private CompletableFuture<?> send(HeldOutChunk chunk) {
+    return producer.send(topics.heldoutTargets(), HeldOutChunks.key(chunk), chunk, trace);
   }
 
   private CompletableFuture<?> send(FisherChunk chunk) {

@@ -20,6 +20,7 @@ final class ReportedProgress implements Progress {
   private JobStage stage;
   private long stageStart;
   private long reportedAt;
+  private double fraction;
 
   ReportedProgress(
       UnlearningJob job, JobReporter reporter, BooleanSupplier cancelled, LongSupplier nanoTime) {
@@ -30,7 +31,7 @@ final class ReportedProgress implements Progress {
   }
 
   @Override
-  public void at(JobStage current, long done, long total) {
+  public synchronized void at(JobStage current, long done, long total) {
     if (cancelled.getAsBoolean()) {
       throw new CancellationException("the worker is stopping");
     }
@@ -46,6 +47,14 @@ final class ReportedProgress implements Progress {
     reportedAt = now;
     double seconds = (now - stageStart) / NANOS;
     Double rate = done > 0 && seconds > 0 ? done / seconds : null;
-    reporter.progress(job, current, total == 0 ? 0 : (double) done / total, rate);
+    fraction = total == 0 ? 0 : (double) done / total;
+    reporter.progress(job, current, fraction, rate);
+  }
+
+  /** Says again where the job is: a step may be long, and silence counts as death. */
+  synchronized void alive() {
+    if (stage != null) {
+      reporter.progress(job, stage, fraction, null);
+    }
   }
 }

@@ -2,6 +2,7 @@ package io.lethe.worker;
 
 import io.lethe.events.UnlearningJob;
 import io.lethe.fisher.FisherSource;
+import io.lethe.heldout.ForgetSource;
 import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
@@ -17,6 +18,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -24,6 +26,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -67,6 +70,7 @@ public final class Worker implements AutoCloseable {
   private final Runner runner;
   private final ExecutorService pollThread = Executors.newSingleThreadExecutor(named("lethe-poll"));
   private final ExecutorService jobThread = Executors.newSingleThreadExecutor(named("lethe-job"));
+  private final AtomicReference<ReportedProgress> progress = new AtomicReference<>();
   private volatile boolean stopping;
   private volatile boolean failed;
 
@@ -81,8 +85,9 @@ public final class Worker implements AutoCloseable {
       KafkaSettings kafka,
       Topics topics,
       FisherSource fisher,
+      ForgetSource forget,
       Clock clock) {
-    this(settings, kafka, topics, new JobRunner(settings, fisher, clock)::run, clock);
+    this(settings, kafka, topics, new JobRunner(settings, fisher, forget, clock)::run, clock);
   }
 
   /** A worker that runs jobs in another way. */
@@ -221,6 +226,9 @@ public final class Worker implements AutoCloseable {
 
     private void renewOrEnd(ConsumerRecord<byte[], byte[]> held) {
       AcknowledgeType end = running.await(settings.renewal());
+      if (end == null) {
+        Optional.ofNullable(progress.get()).ifPresent(ReportedProgress::alive);
+      }
       if (held != null) {
         consumer.acknowledge(held, end == null ? AcknowledgeType.RENEW : end);
         commit();
@@ -288,13 +296,15 @@ public final class Worker implements AutoCloseable {
     }
     JobReporter traced = reporter.within(TraceContext.of(record.headers()));
     try {
-      JobResult result =
-          runner.run(job, new ReportedProgress(job, traced, () -> stopping, System::nanoTime));
+      progress.set(new ReportedProgress(job, traced, () -> stopping, System::nanoTime));
+      JobResult result = runner.run(job, progress.get());
       traced.result(job, result);
       return AcknowledgeType.ACCEPT;
     } catch (CancellationException e) {
       log.info("job given back jobId={}", job.getJobId());
       return AcknowledgeType.RELEASE;
+    } finally {
+      progress.set(null);
     }
   }
 

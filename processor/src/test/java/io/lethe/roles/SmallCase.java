@@ -92,6 +92,11 @@ public final class SmallCase {
   }
 
   public void register(String modelId, Artifact artifact, UnlearningPolicy policy) {
+    register(modelId, artifact, policy, null);
+  }
+
+  /** Registers a model with a training recipe. */
+  public void register(String modelId, Artifact artifact, UnlearningPolicy policy, String recipe) {
     producer
         .send(
             topics.models(),
@@ -105,6 +110,7 @@ public final class SmallCase {
                 .setDatasetUri(DATASET + "#train")
                 .setHoldoutUri(DATASET + "#test")
                 .setPolicy(policy)
+                .setRecipe(recipe)
                 .setRegisteredAt(Clock.systemUTC().instant())
                 .build())
         .join();

@@ -75,7 +75,6 @@ class CloudEventSerdeTest {
         .setAnchorSha256("0")
         .setDatasetUri("synthetic:digits")
         .setSampleIds(List.of("the-sample"))
-        .setErasedSampleIds(List.of("the-sample-before"))
         .setPolicy(
             UnlearningPolicy.newBuilder()
                 .setDeepclean(DeepCleanParameters.newBuilder().build())

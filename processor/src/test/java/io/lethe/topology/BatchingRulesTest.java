@@ -293,7 +293,7 @@ class BatchingRulesTest {
     assertThat(lethe.receipts()).isEmpty();
     UnlearningJob bobs = lethe.onlyJob();
     assertThat(bobs.getSampleIds()).containsExactly("s2");
-    assertThat(bobs.getErasedSampleIds()).containsExactly("s1");
+    assertThat(lethe.forgetSet(bobs).getErased()).containsExactly("s1");
     lethe.unlearned(bobs);
     assertThat(lethe.receipts()).hasSize(1);
     assertThat(lethe.versions()).extracting(ModelVersion::getVersion).containsExactly(2L, 3L);

@@ -164,7 +164,8 @@ class LetheTopologyTest {
     // Then
     UnlearningJob second = lethe.onlyJob();
     assertThat(second.getSampleIds()).containsExactly("s2");
-    assertThat(second.getErasedSampleIds()).containsExactly("s1");
+    assertThat(second.getErasedSamples()).isEqualTo(1);
+    assertThat(lethe.forgetSet(second).getErased()).containsExactly("s1");
     assertThat(second.getJobId()).isNotEqualTo(first.getJobId());
     lethe.unlearned(second);
     assertThat(lethe.versions()).extracting(ModelVersion::getVersion).containsExactly(1L, 2L);

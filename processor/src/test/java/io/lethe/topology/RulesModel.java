@@ -19,7 +19,7 @@ import java.util.function.Consumer;
 
 /**
  * What the rules say, in the simplest form: no partitions, no stores, no events. Models were all
- * trained on one dataset; batches fire on count only.
+ * trained on one dataset and have a recipe; batches fire on count only, retrainings on demand.
  */
 final class RulesModel {
   private static final Duration JOB_TIMEOUT = Duration.ofHours(1);
@@ -41,6 +41,10 @@ final class RulesModel {
 
   static final class Model {
     final int maxRequests;
+
+    /** Whether a request is complete only once the model was trained without its samples. */
+    final boolean exact;
+
     Phase phase = Phase.COLLECTING;
     List<Task> pending = new ArrayList<>();
     List<Task> batch = new ArrayList<>();
@@ -52,9 +56,18 @@ final class RulesModel {
     boolean backingOff;
     Instant heardAt;
 
-    Model(int maxRequests) {
+    Model(int maxRequests, boolean exact) {
       this.maxRequests = maxRequests;
+      this.exact = exact;
     }
+
+    /** Requests that a release served and that wait for a retraining. */
+    final List<UUID> quarantined = new ArrayList<>();
+
+    /** What the anchor was trained without. */
+    final Set<String> excluded = new TreeSet<>();
+
+    boolean retrainWanted;
 
     /** What a job that waits for a person goes on with. */
     Phase running = Phase.UNLEARNING;
@@ -63,7 +76,11 @@ final class RulesModel {
     final Set<String> carried = new TreeSet<>();
 
     boolean isRunning() {
-      return phase == Phase.UNLEARNING || phase == Phase.ANCHORING;
+      return phase == Phase.UNLEARNING || phase == Phase.ANCHORING || phase == Phase.RETRAINING;
+    }
+
+    boolean canRetrain() {
+      return !(erased.isEmpty() && pending.isEmpty() && quarantined.isEmpty() && batch.isEmpty());
     }
 
     boolean isLive() {
@@ -87,6 +104,10 @@ final class RulesModel {
     boolean held;
     boolean binding;
     boolean missed;
+
+    /** Some model has forgotten its samples, if only until it was retired before the retraining. */
+    boolean forgotten;
+
     int followUps;
     int done;
     int withdrawn;
@@ -106,9 +127,9 @@ final class RulesModel {
     }
   }
 
-  RulesModel(Instant start, Map<String, Integer> maxRequests) {
+  RulesModel(Instant start, Map<String, Integer> maxRequests, Set<String> exact) {
     now = start;
-    maxRequests.forEach((id, max) -> models.put(id, new Model(max)));
+    maxRequests.forEach((id, max) -> models.put(id, new Model(max, exact.contains(id))));
   }
 
   void request(UUID id, String subject) {
@@ -146,28 +167,49 @@ final class RulesModel {
 
   private void fire(Model model) {
     if (model.phase == Phase.COLLECTING && !model.carried.isEmpty()) {
-      start(model, new TreeSet<>(model.carried));
+      start(model, Phase.UNLEARNING, new TreeSet<>(model.carried));
+      return;
+    }
+    if (model.phase == Phase.COLLECTING && model.retrainWanted && model.canRetrain()) {
+      model.retrainWanted = false;
+      start(model, Phase.RETRAINING, takeBatch(model));
+      begin(model);
       return;
     }
     while (model.phase == Phase.COLLECTING
         && !model.pending.isEmpty()
         && model.pending.size() >= model.maxRequests) {
-      model.batch = model.pending;
-      model.pending = new ArrayList<>();
-      Set<String> samples = new TreeSet<>();
-      model.batch.forEach(task -> samples.addAll(task.samples()));
-      samples.removeAll(model.erased);
+      Set<String> samples = takeBatch(model);
       if (samples.isEmpty()) {
-        answer(model);
+        answer(model, false);
       } else {
-        start(model, samples);
-        model.batch.forEach(task -> requests.get(task.id()).status = RequestStatus.IN_PROGRESS);
+        start(model, Phase.UNLEARNING, samples);
+        begin(model);
       }
     }
   }
 
-  private void start(Model model, Set<String> samples) {
-    model.run(Phase.UNLEARNING);
+  private static Set<String> takeBatch(Model model) {
+    model.batch = model.pending;
+    model.pending = new ArrayList<>();
+    Set<String> samples = new TreeSet<>();
+    model.batch.forEach(task -> samples.addAll(task.samples()));
+    samples.removeAll(model.erased);
+    samples.removeAll(model.excluded);
+    return samples;
+  }
+
+  private void begin(Model model) {
+    for (Task task : model.batch) {
+      Request request = requests.get(task.id());
+      if (!request.ended()) {
+        request.status = RequestStatus.IN_PROGRESS;
+      }
+    }
+  }
+
+  private void start(Model model, Phase phase, Set<String> samples) {
+    model.run(phase);
     model.job = samples;
     model.failures = 0;
     offer(model);
@@ -179,20 +221,25 @@ final class RulesModel {
     model.heardAt = now;
   }
 
-  private void answer(Model model) {
+  private void answer(Model model, boolean retrained) {
     List<Task> answered = model.batch;
     model.batch = new ArrayList<>();
     for (Task task : answered) {
       Request request = requests.get(task.id());
-      request.done++;
       request.status = RequestStatus.IN_PROGRESS;
-      conclude(request);
+      request.forgotten = true;
+      if (model.exact && !retrained && !model.excluded.containsAll(task.samples())) {
+        model.quarantined.add(task.id());
+      } else {
+        request.done++;
+        conclude(request);
+      }
     }
   }
 
   private static void conclude(Request request) {
     if (!request.ended() && request.done + request.withdrawn + request.retired == request.models) {
-      boolean cancelled = request.done == 0 && request.withdrawn > 0;
+      boolean cancelled = !request.forgotten && request.withdrawn > 0;
       request.status = cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED;
       request.binding &= !cancelled;
     }
@@ -207,7 +254,47 @@ final class RulesModel {
       model.erased.addAll(model.job);
       model.carried.removeAll(model.job);
       model.phase = Phase.COLLECTING;
-      answer(model);
+      answer(model, false);
+      fire(model);
+    } else if (model.phase == Phase.RETRAINING) {
+      model.erased.addAll(model.job);
+      answer(model, true);
+      for (UUID id : List.copyOf(model.quarantined)) {
+        requests.get(id).done++;
+        conclude(requests.get(id));
+      }
+      model.quarantined.clear();
+      model.excluded.addAll(model.erased);
+      model.excluded.addAll(model.carried);
+      model.erased.clear();
+      model.carried.clear();
+      anchor(model);
+    }
+  }
+
+  private void anchor(Model model) {
+    model.job = Set.of();
+    model.failures = 0;
+    model.retrainWanted = false;
+    model.run(Phase.ANCHORING);
+    offer(model);
+  }
+
+  void retrain(String modelId) {
+    Model model = models.get(modelId);
+    if (!model.isLive() || !model.canRetrain()) {
+      return;
+    }
+    if (model.phase == Phase.PARKED || model.phase == Phase.HELD) {
+      if (model.running == Phase.UNLEARNING) {
+        model.retrainWanted = false;
+        start(model, Phase.RETRAINING, model.job);
+        begin(model);
+      } else {
+        retry(modelId);
+      }
+    } else if (model.phase != Phase.RETRAINING) {
+      model.retrainWanted = true;
       fire(model);
     }
   }
@@ -245,14 +332,14 @@ final class RulesModel {
     Model model = models.get(modelId);
     boolean comesBack = !model.isLive();
     model.carried.addAll(model.erased);
+    model.carried.addAll(model.excluded);
     model.erased.clear();
+    model.excluded.clear();
     model.batch.addAll(model.pending);
     model.pending = model.batch;
     model.batch = new ArrayList<>();
-    model.job = Set.of();
-    model.failures = 0;
-    model.run(Phase.ANCHORING);
-    offer(model);
+    model.backingOff = false;
+    anchor(model);
     if (comesBack) {
       Set<String> served = new TreeSet<>();
       for (var entry : bySubject()) {
@@ -294,6 +381,13 @@ final class RulesModel {
     model.held.clear();
     model.erased.clear();
     model.carried.clear();
+    model.excluded.clear();
+    model.retrainWanted = false;
+    for (UUID id : List.copyOf(model.quarantined)) {
+      requests.get(id).retired++;
+      conclude(requests.get(id));
+    }
+    model.quarantined.clear();
     model.backingOff = false;
     model.phase = Phase.RETIRED;
     for (Task task : open) {

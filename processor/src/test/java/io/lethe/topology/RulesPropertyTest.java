@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
+import io.lethe.events.CompletionStage;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelCommandKind;
@@ -49,6 +50,7 @@ import org.slf4j.LoggerFactory;
 class RulesPropertyTest {
   private static final Duration YEAR = Duration.ofDays(365);
   private static final Map<String, Integer> MODELS = Map.of("m1", 1, "m2", 3);
+  private static final Set<String> EXACT = Set.of("m2");
   private static final int SUBJECTS = 3;
   private static final int TRAINING_SAMPLES = 100;
 
@@ -69,6 +71,7 @@ class RulesPropertyTest {
     GATE_FAILS,
     FAILS,
     RETRY,
+    RETRAIN,
     ANOTHER_ARTIFACT,
     RETIRED,
     MINUTES,
@@ -85,7 +88,9 @@ class RulesPropertyTest {
             Tuple.of(6, Arbitraries.of(Kind.REQUEST, Kind.LINEAGE, Kind.RELEASED)),
             Tuple.of(3, Arbitraries.of(Kind.CANCEL, Kind.HOLD, Kind.RESUME)),
             Tuple.of(
-                2, Arbitraries.of(Kind.ANOTHER_ARTIFACT, Kind.RETRY, Kind.RELEASED, Kind.HOUR)),
+                2,
+                Arbitraries.of(
+                    Kind.ANOTHER_ARTIFACT, Kind.RETRY, Kind.RETRAIN, Kind.RELEASED, Kind.HOUR)),
             Tuple.of(2, Arbitraries.of(Kind.class)));
     Arbitrary<Step> steps =
         Combinators.combine(
@@ -130,12 +135,13 @@ class RulesPropertyTest {
   /** One sequence on both. */
   private static final class Run implements AutoCloseable {
     private final TopologyFixture lethe;
-    private final RulesModel rules = new RulesModel(TopologyFixture.START, MODELS);
+    private final RulesModel rules = new RulesModel(TopologyFixture.START, MODELS, EXACT);
     private final List<UUID> ids = new ArrayList<>();
     private final List<String> subjects = new ArrayList<>();
     private final Map<String, UnlearningJob> jobs = new HashMap<>();
     private final Map<String, Integer> offers = new HashMap<>();
     private final Map<UUID, ErasureReceipt> receipts = new HashMap<>();
+    private final Map<String, String> registered = new HashMap<>();
     private final Set<UUID> denials = new HashSet<>();
     private final Set<UUID> denied = new HashSet<>();
     private final Map<String, String> anchors = new HashMap<>();
@@ -143,11 +149,23 @@ class RulesPropertyTest {
 
     Run(Path directory) {
       lethe = TopologyFixture.unsigned(directory);
-      new TreeSet<>(MODELS.keySet()).forEach(id -> lethe.registerAnchored(id, "d", policy(id)));
+      for (String id : new TreeSet<>(MODELS.keySet())) {
+        register(id, MODELS.get(id));
+        play(lethe.onlyJob());
+      }
     }
 
-    private static UnlearningPolicy policy(String model) {
-      return TopologyFixture.policy(MODELS.get(model), YEAR);
+    private void register(String model, int maxRequests) {
+      UnlearningPolicy policy =
+          UnlearningPolicy.newBuilder(TopologyFixture.policy(maxRequests, YEAR))
+              .setFolds(0)
+              .setMaxErasedShare(1)
+              .setMaxErosion(1)
+              .setCompletion(
+                  EXACT.contains(model) ? CompletionStage.EXACT : CompletionStage.UNLEARNED)
+              .build();
+      String artifact = registered.getOrDefault(model, TopologyFixture.SHA);
+      lethe.register(lethe.registration(model, "d", policy, artifact).setRecipe("{}").build());
     }
 
     void take(Step step) {
@@ -183,9 +201,14 @@ class RulesPropertyTest {
           lethe.modelCommand(model, ModelCommandKind.RETRY);
           rules.retry(model);
         }
+        case RETRAIN -> {
+          lethe.modelCommand(model, ModelCommandKind.RETRAIN);
+          rules.retrain(model);
+        }
         case ANOTHER_ARTIFACT -> {
-          anchors.put(model, "%064x".formatted(++artifacts));
-          lethe.register(model, "d", policy(model), anchors.get(model));
+          registered.put(model, "%064x".formatted(++artifacts));
+          anchors.put(model, registered.get(model));
+          register(model, MODELS.get(model));
           rules.register(model);
         }
         case RETIRED -> {
@@ -284,6 +307,9 @@ class RulesPropertyTest {
       readJobs();
       UnlearningJob job = jobs.get(model);
       if (job != null) {
+        if (rules.models.get(model).phase == Phase.RETRAINING) {
+          anchors.put(model, retrainedBy(job));
+        }
         play(job);
         if (twice) {
           play(job);
@@ -296,9 +322,16 @@ class RulesPropertyTest {
       if (job.getKind() == JobKind.ANCHOR) {
         lethe.snapshot(job, TopologyFixture.diagonal(TRAINING_SAMPLES, 10f, 20f, 30f));
         lethe.outcome(job, Verdict.RELEASE);
+      } else if (job.getKind() == JobKind.RETRAIN) {
+        lethe.retrained(job, retrainedBy(job));
       } else {
         lethe.unlearned(job);
       }
+    }
+
+    /** Digest of the model that a job trained. */
+    private static String retrainedBy(UnlearningJob job) {
+      return job.getJobId().toString().replace("-", "").repeat(2);
     }
 
     private void outcome(String model, Verdict verdict) {
@@ -350,6 +383,8 @@ class RulesPropertyTest {
       assertThat(state.getPendingSamples()).as("their samples").isEqualTo(model.pendingSamples());
       assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.erased.size());
       assertThat(offers.getOrDefault(id, 0)).as("offers").isEqualTo(model.offers);
+      assertThat(state.getAwaitingExact()).as("quarantined").isEqualTo(model.quarantined.size());
+      assertThat(state.getExcludedSamples()).as("excluded").isEqualTo(model.excluded.size());
       if (model.phase == Phase.RETIRED || model.running == Phase.ANCHORING) {
         return; // no sums yet, or no longer
       }
@@ -377,11 +412,18 @@ class RulesPropertyTest {
       compare();
       for (String model : MODELS.keySet()) {
         if (rules.models.get(model).isLive()) {
-          String anchor = anchors.getOrDefault(model, TopologyFixture.SHA);
-          lethe.register(model, "d", TopologyFixture.policy(1, YEAR), anchor);
+          register(model, 1);
         }
       }
-      for (int round = 0; round < 5; round++) {
+      settle();
+      MODELS.keySet().forEach(id -> lethe.modelCommand(id, ModelCommandKind.RETRAIN));
+      settle();
+      readReceipts();
+      assertThat(receipts.keySet()).containsExactlyInAnyOrderElementsOf(rules.requests.keySet());
+    }
+
+    private void settle() {
+      for (int round = 0; round < 6; round++) {
         for (String model : MODELS.keySet()) {
           lethe.modelCommand(model, ModelCommandKind.RETRY);
           readJobs();
@@ -390,8 +432,6 @@ class RulesPropertyTest {
           }
         }
       }
-      readReceipts();
-      assertThat(receipts.keySet()).containsExactlyInAnyOrderElementsOf(rules.requests.keySet());
     }
 
     @Override

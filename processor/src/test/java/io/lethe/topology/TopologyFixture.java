@@ -4,6 +4,7 @@ import io.lethe.attestation.Attestor;
 import io.lethe.attestation.SigningKey;
 import io.lethe.batching.BatchingSettings;
 import io.lethe.batching.BatchingStores;
+import io.lethe.batching.ForgetReader;
 import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.DeletionRequest;
@@ -14,7 +15,10 @@ import io.lethe.events.FisherCommit;
 import io.lethe.events.FisherKey;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.GateThresholds;
+import io.lethe.events.HeldOutChunk;
 import io.lethe.events.JobOutcome;
+import io.lethe.events.JobProgress;
+import io.lethe.events.JobStage;
 import io.lethe.events.LineageKey;
 import io.lethe.events.ModelCommand;
 import io.lethe.events.ModelCommandKind;
@@ -34,11 +38,14 @@ import io.lethe.fisher.FisherChunks;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherReader;
 import io.lethe.fisher.FisherSums;
+import io.lethe.heldout.HeldOutChunks;
+import io.lethe.heldout.HeldOutRows;
 import io.lethe.intake.IntakeSettings;
 import io.lethe.intake.IntakeStores;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.CommandAnswer;
 import io.lethe.state.ErasureTask;
+import io.lethe.state.ForgetSet;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEvent;
@@ -179,6 +186,7 @@ final class TopologyFixture implements AutoCloseable {
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(5),
                 Duration.ofHours(1),
+                Duration.ofMinutes(10),
                 1_000,
                 Duration.ofHours(1),
                 Duration.ofDays(7)),
@@ -223,19 +231,24 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   void register(String modelId, String datasetId, UnlearningPolicy policy, String sha256) {
-    send(
-        topics.models(),
-        modelId,
-        ModelRegistered.newBuilder()
-            .setModelId(modelId)
-            .setFormat(ModelFormat.DJL)
-            .setArtifactUri("file:/models/" + modelId)
-            .setArtifactSha256(sha256)
-            .setDatasetId(datasetId)
-            .setDatasetUri("synthetic:digits")
-            .setPolicy(policy)
-            .setRegisteredAt(now)
-            .build());
+    register(registration(modelId, datasetId, policy, sha256).build());
+  }
+
+  void register(ModelRegistered registration) {
+    send(topics.models(), registration.getModelId(), registration);
+  }
+
+  ModelRegistered.Builder registration(
+      String modelId, String datasetId, UnlearningPolicy policy, String sha256) {
+    return ModelRegistered.newBuilder()
+        .setModelId(modelId)
+        .setFormat(ModelFormat.DJL)
+        .setArtifactUri("file:/models/" + modelId)
+        .setArtifactSha256(sha256)
+        .setDatasetId(datasetId)
+        .setDatasetUri("synthetic:digits")
+        .setPolicy(policy)
+        .setRegisteredAt(now);
   }
 
   /** Registers a model and plays its ANCHOR job. */
@@ -530,6 +543,61 @@ final class TopologyFixture implements AutoCloseable {
   Optional<FisherSums> sums(String modelId, String anchorId) {
     return new FisherReader(driver.<Bytes, byte[]>getKeyValueStore(BatchingStores.FISHER_STORE))
         .sums(modelId, anchorId);
+  }
+
+  ForgetSet forgetSet(UnlearningJob job) {
+    return new ForgetReader(
+            driver.getKeyValueStore(BatchingStores.MODELS_STORE),
+            driver.getKeyValueStore(BatchingStores.JOBS_STORE),
+            driver.getKeyValueStore(BatchingStores.ERASED_STORE),
+            driver.getKeyValueStore(BatchingStores.HELDOUT_STORE))
+        .read(job.getModelId(), job.getAnchorId(), job.getJobId());
+  }
+
+  /** Plays the targets of an ANCHOR job: two classes, the sample's number as its first logit. */
+  void targets(UnlearningJob job, String... samples) {
+    float[] logits = new float[2 * samples.length];
+    for (int i = 0; i < samples.length; i++) {
+      logits[2 * i] = i + 1;
+    }
+    HeldOutChunk commit =
+        HeldOutChunks.split(
+            new HeldOutChunks.Of(job.getJobId(), job.getModelId(), job.getAnchorId()),
+            new HeldOutRows(2, List.of(samples), logits),
+            this::heldOut);
+    heldOut(commit);
+  }
+
+  void heldOut(HeldOutChunk chunk) {
+    send(topics.heldoutTargets(), HeldOutChunks.key(chunk), chunk);
+  }
+
+  void progress(UnlearningJob job) {
+    send(
+        topics.jobProgress(),
+        job.getJobId().toString(),
+        JobProgress.newBuilder()
+            .setJobId(job.getJobId())
+            .setModelId(job.getModelId())
+            .setAttempt(job.getAttempt())
+            .setStage(JobStage.REPAIR)
+            .setFraction(0.5)
+            .setWorker("test")
+            .setAt(now)
+            .build());
+  }
+
+  /** Plays a whole RETRAIN job; its model has the given digest. */
+  void retrained(UnlearningJob job, String sha256) {
+    send(
+        topics.jobOutcomes(),
+        job.getModelId(),
+        JobOutcome.newBuilder(outcomeOf(job, Verdict.RELEASE))
+            .setArtifactUri("file:/models/" + sha256)
+            .setArtifactSha256(sha256)
+            .setMethod("retrain")
+            .setFisherSamples(0)
+            .build());
   }
 
   @Override

@@ -135,6 +135,7 @@ final class FaultyProcess {
             Duration.ofMillis(100),
             Duration.ofMillis(100),
             Duration.ofSeconds(30),
+            BatchingSettings.DEFAULTS.silence(),
             BatchingSettings.DEFAULTS.maxSamplesPerJob(),
             BatchingSettings.DEFAULTS.minLead(),
             BatchingSettings.DEFAULTS.maxLead()),

@@ -69,7 +69,9 @@ class JobReporterTest {
     reporter.result(
         job(),
         new JobResult(
-            outcome(), Optional.of(new JobResult.Update(FisherUpdateKind.SUBTRACT, sums))));
+            outcome(),
+            Optional.of(new JobResult.Update(FisherUpdateKind.SUBTRACT, sums)),
+            Optional.empty()));
 
     // Then
     List<ProducerRecord<byte[], byte[]>> records = sent.history();

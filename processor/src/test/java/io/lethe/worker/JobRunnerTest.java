@@ -19,9 +19,11 @@ import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSource;
 import io.lethe.fisher.FisherSums;
 import io.lethe.fisher.FisherUnavailableException;
+import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
 import io.lethe.model.TorchScriptFiles;
+import io.lethe.state.ForgetSet;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.Progress;
 import java.net.URI;
@@ -47,6 +49,9 @@ class JobRunnerTest {
   private final SampleDataset dataset = Datasets.open(DATASET);
   private Artifact anchor;
   private FisherSums sums;
+  private List<String> erased = List.of();
+  private List<String> excluded = List.of();
+  private HeldOutRows targets = new HeldOutRows(0, List.of(), new float[0]);
   private JobRunner runner;
 
   @BeforeEach
@@ -77,7 +82,20 @@ class JobRunnerTest {
             Duration.ofSeconds(30),
             URI.create("http://unused"),
             FisherEncoding.FLOAT32);
-    return new JobRunner(settings, fisher, Clock.fixed(NOW, ZoneOffset.UTC));
+    return new JobRunner(settings, fisher, this::forgetSet, Clock.fixed(NOW, ZoneOffset.UTC));
+  }
+
+  private ForgetSet forgetSet(String modelId, String anchorId, UUID jobId) {
+    return ForgetSet.newBuilder()
+        .setModelId(modelId)
+        .setAnchorId(anchorId)
+        .setJobId(jobId)
+        .setErased(erased)
+        .setExcluded(excluded)
+        .setClasses(targets.classes())
+        .setTargetIds(targets.sampleIds())
+        .setLogits(targets.bytes())
+        .build();
   }
 
   /** A gate that nothing passes. */
@@ -169,14 +187,12 @@ class JobRunnerTest {
   void erasedSamplesMayBeGoneFromTheSource() {
     // Given: an earlier batch erased a sample that the source has deleted since
     sums = new FisherSums(sums.retained(), new FisherDiagonal(sums.retained().zero().tensors(), 1));
+    erased = List.of("gone");
 
     // When
     JobResult result =
         runner.run(
-            job(firstSamples(4))
-                .setErasedSampleIds(List.of("gone"))
-                .setGateOverridden(true)
-                .build(),
+            job(firstSamples(4)).setErasedSamples(1).setGateOverridden(true).build(),
             Progress.NONE);
 
     // Then

@@ -21,6 +21,17 @@ public record HeldoutMatchParameters(
   public static final HeldoutMatchParameters DEFAULT =
       new HeldoutMatchParameters(10_000, 300, 64, 96, 2e-3, 0.1);
 
+  /** As a policy says them. */
+  static HeldoutMatchParameters of(io.lethe.events.HeldoutMatchParameters policy) {
+    return new HeldoutMatchParameters(
+        policy.getReservoirSamples(),
+        policy.getSteps(),
+        policy.getForgetBatch(),
+        policy.getRetainBatch(),
+        policy.getLearningRate(),
+        policy.getSquareWeight());
+  }
+
   public HeldoutMatchParameters {
     if (reservoirSamples < 1
         || steps < 1

@@ -26,11 +26,20 @@ public final class Methods implements MethodCatalogue {
                     + " (arXiv 2311.10448)",
                 "{}"),
             policy -> new DeepClean()));
-    add(
+    // Its hyperparameters have a record of the policy; the text by method name goes above it.
+    known.put(
         HeldoutMatch.NAME,
-        "fine-tune toward held-out targets (after arXiv 2410.23232)",
-        HeldoutMatchParameters.DEFAULT,
-        HeldoutMatch::new);
+        new Known(
+            new Entry(
+                HeldoutMatch.NAME,
+                "fine-tune toward held-out targets (after arXiv 2410.23232)",
+                ParameterText.of(HeldoutMatchParameters.DEFAULT)),
+            policy ->
+                new HeldoutMatch(
+                    ParameterText.read(
+                        policy,
+                        HeldoutMatch.NAME,
+                        HeldoutMatchParameters.of(policy.getHeldoutMatch())))));
     add(
         FineTune.NAME,
         "train on retained samples only: a baseline (arXiv 1911.04933)",

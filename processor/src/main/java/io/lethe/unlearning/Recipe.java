@@ -1,4 +1,4 @@
-package io.lethe.offline;
+package io.lethe.unlearning;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -14,7 +14,6 @@ import io.lethe.events.ModelFormat;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
-import io.lethe.unlearning.TrainingRecipe;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,11 +43,6 @@ import java.util.Map;
  *     a TorchScript file holds its own
  */
 public record Recipe(Init init, TrainingRecipe training) {
-  /** Of a DJL block. */
-  public static Recipe of(BlockRecipe network, TrainingRecipe training) {
-    return new Recipe(new Blocks(network), training);
-  }
-
   /** An untrained network. */
   public sealed interface Init {
     /** A new model with its initial weights; the caller closes it. */
@@ -69,7 +63,7 @@ public record Recipe(Init init, TrainingRecipe training) {
 
     @Override
     public String outputName() {
-      return ModelFile.outputName(ModelFormat.DJL);
+      return "model.params";
     }
 
     @Override
@@ -86,7 +80,7 @@ public record Recipe(Init init, TrainingRecipe training) {
 
     @Override
     public String outputName() {
-      return ModelFile.outputName(ModelFormat.TORCHSCRIPT);
+      return "model.pt";
     }
 
     @Override
@@ -188,18 +182,37 @@ public record Recipe(Init init, TrainingRecipe training) {
    */
   public static Recipe read(Path file, SampleDataset dataset) {
     try {
-      JsonNode given = JSON.readTree(Files.readString(file));
+      return of(Files.readString(file), file, dataset);
+    } catch (IOException e) {
+      throw new IllegalArgumentException(file + ": no such file, or not readable", e);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("%s: not a recipe: %s".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  /**
+   * Reads a recipe's text for a dataset; the path of a TorchScript file in it is absolute.
+   *
+   * @throws IllegalArgumentException in one line
+   */
+  public static Recipe of(String text, SampleDataset dataset) {
+    return of(text, Path.of("recipe.json"), dataset);
+  }
+
+  /** A network of DJL blocks and its training. */
+  public static Recipe of(BlockRecipe init, TrainingRecipe training) {
+    return new Recipe(new Blocks(init), training);
+  }
+
+  private static Recipe of(String text, Path file, SampleDataset dataset) {
+    try {
+      JsonNode given = JSON.readTree(text);
       return given.path("init").isTextual()
           ? ofScript(file, given, dataset)
           : ofBlocks(given, dataset);
     } catch (JsonProcessingException e) {
       Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
-      throw new IllegalArgumentException(
-          "%s: not a recipe: %s".formatted(file, firstLine(cause.getMessage())), e);
-    } catch (IOException e) {
-      throw new IllegalArgumentException(file + ": no such file, or not readable", e);
-    } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException("%s: not a recipe: %s".formatted(file, e.getMessage()), e);
+      throw new IllegalArgumentException(firstLine(cause.getMessage()), e);
     }
   }
 

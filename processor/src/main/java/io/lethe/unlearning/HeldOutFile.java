@@ -1,7 +1,6 @@
-package io.lethe.offline;
+package io.lethe.unlearning;
 
 import io.lethe.dataset.SampleDataset;
-import io.lethe.unlearning.HeldOutTargets;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
@@ -136,6 +135,18 @@ public final class HeldOutFile {
    * @throws IllegalArgumentException in one line that names the file
    */
   public static HeldOutTargets read(Path file, SampleDataset dataset) {
+    return read(file, dataset, false);
+  }
+
+  /**
+   * As {@link #read}; samples that the dataset lacks are passed over: the source deletes what was
+   * erased, a file of predictions stays as it is.
+   */
+  public static HeldOutTargets readKnown(Path file, SampleDataset dataset) {
+    return read(file, dataset, true);
+  }
+
+  private static HeldOutTargets read(Path file, SampleDataset dataset, boolean knownOnly) {
     try (ZipFile zip = new ZipFile(file.toFile())) {
       NumpyArray ids = array(zip, "ids");
       NumpyArray logits = array(zip, "logits");
@@ -148,17 +159,26 @@ public final class HeldOutFile {
                 .formatted(
                     Arrays.toString(ids.shape), Arrays.toString(logits.shape), dataset.classes()));
       }
+      int classes = dataset.classes();
       int[] samples = new int[ids.shape[0]];
+      float[] rows = logits.floats();
+      int known = 0;
       for (int i = 0; i < samples.length; i++) {
         OptionalInt position = dataset.indexOf(ids.text(i));
+        if (position.isEmpty() && knownOnly) {
+          continue;
+        }
         if (position.isEmpty()) {
           throw new IllegalArgumentException(
               "ids[%d] is no sample of the dataset, whose ids look like %s"
                   .formatted(i, dataset.sampleId(0)));
         }
-        samples[i] = position.getAsInt();
+        samples[known] = position.getAsInt();
+        System.arraycopy(rows, i * classes, rows, known * classes, classes);
+        known++;
       }
-      return HeldOutTargets.of(dataset.classes(), samples, logits.floats());
+      return HeldOutTargets.of(
+          classes, Arrays.copyOf(samples, known), Arrays.copyOf(rows, known * classes));
     } catch (ZipException e) {
       throw new IllegalArgumentException(file + ": not an .npz file: " + e.getMessage(), e);
     } catch (IOException e) {

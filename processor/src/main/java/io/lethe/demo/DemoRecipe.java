@@ -1,8 +1,9 @@
-package io.lethe.unlearning;
+package io.lethe.demo;
 
 import io.lethe.dataset.SampleDataset;
-import io.lethe.events.DeepCleanParameters;
 import io.lethe.model.BlockRecipe;
+import io.lethe.unlearning.Recipe;
+import io.lethe.unlearning.TrainingRecipe;
 
 /**
  * What the demo trains and unlearns, chosen by measuring.
@@ -32,6 +33,12 @@ public final class DemoRecipe {
   public static final TrainingRecipe TRAINING =
       new TrainingRecipe(24, 64, 0.005, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1);
 
+  /** Passes over a dataset that is much larger than the generated one. */
+  private static final int MIN_EPOCHS = 3;
+
+  /** Samples that training sees at most before it is content with {@link #MIN_EPOCHS}. */
+  private static final int SAMPLES_SEEN = 120_000;
+
   private DemoRecipe() {}
 
   /** Two convolutions and a dense layer; fits any images of at least 4×4. */
@@ -39,14 +46,9 @@ public final class DemoRecipe {
     return BlockRecipe.cnn(dataset.sampleShape(), dataset.classes(), 16, 32, 128);
   }
 
-  /** Released batches of 2 to 8 people in 6 of 6 trials; 0.1 at a rate of 0.002 did not. */
-  public static DeepCleanParameters deepClean() {
-    return DeepCleanParameters.newBuilder()
-        .setQuantile(0.07)
-        .setReservoirSamples(3000)
-        .setRepairEpochs(6)
-        .setRepairLearningRate(0.003)
-        .setRepairBatch(64)
-        .build();
+  /** How the demo's model is made for a dataset, fewer epochs where that is large. */
+  static Recipe recipe(SampleDataset dataset, int samples, long seed) {
+    int epochs = Math.max(MIN_EPOCHS, Math.min(TRAINING.epochs(), SAMPLES_SEEN / samples));
+    return Recipe.of(model(dataset), TRAINING).withEpochs(epochs).withSeed(seed);
   }
 }

@@ -1,0 +1,93 @@
+package io.lethe.worker;
+
+import io.lethe.artifact.Artifact;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.dataset.SubsetDataset;
+import io.lethe.events.GateCheck;
+import io.lethe.events.JobStage;
+import io.lethe.events.ResolvedClass;
+import io.lethe.events.StageSeconds;
+import io.lethe.events.UnlearningJob;
+import io.lethe.events.Verdict;
+import io.lethe.model.LoadedModel;
+import io.lethe.state.ForgetSet;
+import io.lethe.unlearning.Evaluator;
+import io.lethe.unlearning.Gate;
+import io.lethe.unlearning.JobSamples;
+import io.lethe.unlearning.Recipe;
+import io.lethe.unlearning.Trainer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/** Trains the model anew, by its recipe, without all that was erased. */
+final class RetrainRun {
+  static final String METHOD = "retrain";
+
+  private final JobInputs inputs;
+  private final Outcomes outcomes;
+  private final UnlearningJob job;
+
+  RetrainRun(JobInputs inputs, Outcomes outcomes) {
+    this.inputs = inputs;
+    this.outcomes = outcomes;
+    this.job = inputs.job();
+  }
+
+  JobResult run(Path output) {
+    ForgetSet known = inputs.forgetSet();
+    SampleDataset dataset = SubsetDataset.without(inputs.dataset(), known.getExcluded());
+    List<ResolvedClass> classes =
+        ForgottenClasses.resolve(
+            SubsetDataset.without(dataset, known.getErased()), job.getClasses());
+    List<String> forget = new ArrayList<>(known.getErased());
+    forget.addAll(job.getSampleIds());
+    classes.forEach(of -> forget.addAll(of.getSampleIds()));
+    SampleDataset rest = SubsetDataset.without(dataset, forget);
+    Recipe recipe = TargetsRun.recipe(job, rest);
+    Evaluator evaluator =
+        new JobSamples(
+                dataset,
+                inputs.holdout(),
+                JobInputs.present(dataset, forget),
+                job.getPolicy().getSeed())
+            .evaluator();
+    Evaluator.Measured before;
+    try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
+      before = evaluator.measure(anchor, Optional.empty(), inputs.progress());
+    }
+    long began = System.nanoTime();
+    try (LoadedModel model = recipe.init().create(recipe.training().seed())) {
+      new Trainer(recipe.training())
+          .train(
+              model,
+              rest,
+              IntStream.range(0, rest.size()).toArray(),
+              (stage, step, steps) -> inputs.progress().at(JobStage.TRAIN, step, steps));
+      final double seconds = (System.nanoTime() - began) * 1e-9;
+      Evaluator.Measured after = evaluator.measure(model, Optional.of(before), inputs.progress());
+      inputs.progress().at(JobStage.STORE, 0, 1);
+      model.write(output);
+      Artifact artifact = inputs.artifacts().put(output);
+      List<GateCheck> checks = new Gate(job.getPolicy().getGate()).check(before, after);
+      boolean released = Gate.passed(checks) || job.getGateOverridden();
+      return new JobResult(
+          outcomes
+              .of(job, released ? Verdict.RELEASE : Verdict.HOLD)
+              .setArtifactUri(artifact.uri().toString())
+              .setArtifactSha256(artifact.sha256())
+              .setMethod(METHOD)
+              .setSelectedFraction(1.0)
+              .setBefore(before.evaluation())
+              .setAfter(after.evaluation())
+              .setChecks(checks)
+              .setResolvedClasses(classes)
+              .setSeconds(new StageSeconds(0.0, seconds, 0.0, 0.0))
+              .build(),
+          Optional.empty(),
+          Optional.empty());
+    }
+  }
+}

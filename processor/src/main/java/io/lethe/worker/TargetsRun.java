@@ -1,0 +1,159 @@
+package io.lethe.worker;
+
+import io.lethe.artifact.ArtifactStores;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.dataset.SubsetDataset;
+import io.lethe.events.JobStage;
+import io.lethe.events.UnlearningJob;
+import io.lethe.heldout.HeldOutRows;
+import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.HeldOutFile;
+import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.Recipe;
+import io.lethe.unlearning.UnlearningException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * The held-out targets of an anchor: a team's own out-of-fold predictions, or those of models that
+ * are trained here, fold by fold.
+ *
+ * <p>Each fold's logits are kept beside the artifacts under the job's id until all are there: a job
+ * that is run again trains only the folds that are missing.
+ */
+final class TargetsRun {
+  private final JobInputs inputs;
+  private final UnlearningJob job;
+
+  TargetsRun(JobInputs inputs) {
+    this.inputs = inputs;
+    this.job = inputs.job();
+  }
+
+  /**
+   * @param dataset what the anchor was trained on
+   * @param erased samples of it that no model is trained on any more
+   */
+  HeldOutRows run(SampleDataset dataset, List<String> erased) {
+    return job.getHeldoutUri().isPresent()
+        ? imported(dataset)
+        : crossFitted(SubsetDataset.without(dataset, erased));
+  }
+
+  private HeldOutRows imported(SampleDataset dataset) {
+    Path file =
+        inputs
+            .artifacts()
+            .fetch(
+                ArtifactStores.location(job.getHeldoutUri().orElseThrow()),
+                job.getHeldoutSha256().orElseThrow());
+    try {
+      HeldOutTargets targets = HeldOutFile.readKnown(file, dataset);
+      return rows(dataset, targets.samples(), targets);
+    } catch (IllegalArgumentException e) {
+      // Its message may name a sample.
+      throw new UnlearningException(
+          "the out-of-fold predictions cannot be used; ./lethe unlearn --heldout says why");
+    }
+  }
+
+  private HeldOutRows crossFitted(SampleDataset dataset) {
+    Recipe recipe = recipe(job, dataset);
+    int folds = job.getPolicy().getFolds();
+    CrossFit crossFit =
+        new CrossFit(
+            () -> recipe.init().create(recipe.training().seed()), recipe.training(), folds);
+    List<int[]> split =
+        crossFit.split(
+            IntStream.range(0, dataset.size()).toArray(),
+            sample -> dataset.subject(sample).orElseGet(() -> dataset.sampleId(sample)),
+            recipe.training().seed());
+    List<String> ids = new ArrayList<>();
+    float[] logits = new float[dataset.size() * dataset.classes()];
+    for (int fold = 0; fold < folds; fold++) {
+      HeldOutTargets targets = fold(dataset, crossFit, split, fold);
+      int[] samples = split.get(fold);
+      float[] rows = targets.logits(samples);
+      System.arraycopy(rows, 0, logits, ids.size() * dataset.classes(), rows.length);
+      Arrays.stream(samples).mapToObj(dataset::sampleId).forEach(ids::add);
+    }
+    IntStream.range(0, folds).forEach(fold -> inputs.artifacts().discard(name(fold)));
+    return new HeldOutRows(dataset.classes(), ids, logits);
+  }
+
+  private HeldOutTargets fold(
+      SampleDataset dataset, CrossFit crossFit, List<int[]> split, int fold) {
+    Optional<HeldOutTargets> done = kept(dataset, split.get(fold), fold);
+    if (done.isPresent()) {
+      return done.get();
+    }
+    int folds = split.size();
+    float[] logits =
+        crossFit.fold(
+            dataset,
+            split,
+            fold,
+            (stage, step, steps) ->
+                inputs.progress().at(JobStage.TRAIN, fold * steps + step, folds * steps));
+    HeldOutTargets targets = HeldOutTargets.of(dataset.classes(), split.get(fold), logits);
+    keep(dataset, split.get(fold), targets, fold);
+    return targets;
+  }
+
+  /** What an earlier run of the job found for a fold; another file is as good as none. */
+  private Optional<HeldOutTargets> kept(SampleDataset dataset, int[] samples, int fold) {
+    try {
+      return inputs
+          .artifacts()
+          .kept(name(fold))
+          .map(file -> HeldOutFile.read(file, dataset))
+          .filter(targets -> targets.size() == samples.length && targets.cover(samples));
+    } catch (IllegalArgumentException e) {
+      return Optional.empty();
+    }
+  }
+
+  private void keep(SampleDataset dataset, int[] samples, HeldOutTargets targets, int fold) {
+    try {
+      Path file = Files.createTempFile("lethe-fold", ".npz");
+      try {
+        HeldOutFile.write(file, dataset, samples, targets);
+        inputs.artifacts().keep(name(fold), file);
+      } finally {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private String name(int fold) {
+    return "%s-fold-%d.npz".formatted(job.getJobId(), fold);
+  }
+
+  /** The job's recipe for a dataset. */
+  static Recipe recipe(UnlearningJob job, SampleDataset dataset) {
+    String text =
+        job.getRecipe()
+            .orElseThrow(() -> new UnlearningException("the model has no training recipe"));
+    try {
+      return Recipe.of(text, dataset);
+    } catch (IllegalArgumentException e) {
+      throw new UnlearningException("the training recipe cannot be used: " + e.getMessage());
+    }
+  }
+
+  private static HeldOutRows rows(SampleDataset dataset, int[] samples, HeldOutTargets targets) {
+    return new HeldOutRows(
+        targets.classes(),
+        Arrays.stream(samples).mapToObj(dataset::sampleId).toList(),
+        targets.logits(samples));
+  }
+}

@@ -1,0 +1,207 @@
+package io.lethe.worker;
+
+import io.lethe.artifact.Artifact;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.dataset.SubsetDataset;
+import io.lethe.events.Evaluation;
+import io.lethe.events.FisherUpdateKind;
+import io.lethe.events.ReleaseMode;
+import io.lethe.events.ResolvedClass;
+import io.lethe.events.UnlearningJob;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherSums;
+import io.lethe.heldout.ForgetSetUnavailableException;
+import io.lethe.heldout.HeldOutRows;
+import io.lethe.model.LoadedModel;
+import io.lethe.state.ForgetSet;
+import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.JobSamples;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.UnlearningException;
+import io.lethe.unlearning.UnlearningPipeline;
+import io.lethe.unlearning.UnlearningRequest;
+import io.lethe.unlearning.UnlearningResult;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * Makes a model version without a batch of samples.
+ *
+ * <p>From the anchor, forgetting all that was erased since; or from the last release, forgetting
+ * the batch only, where the policy says so, and where the source has deleted samples that were
+ * erased since the anchor: what is not there cannot be forgotten again.
+ */
+final class UnlearnRun {
+  private final JobInputs inputs;
+  private final Outcomes outcomes;
+  private final UnlearningJob job;
+
+  UnlearnRun(JobInputs inputs, Outcomes outcomes) {
+    this.inputs = inputs;
+    this.outcomes = outcomes;
+    this.job = inputs.job();
+  }
+
+  JobResult run(UnlearningPipeline pipeline, Path output) {
+    UnlearningPolicy policy = ladder();
+    if (policy.getLadder().isEmpty()) {
+      return new JobResult(outcomes.of(job, Verdict.ESCALATE).build());
+    }
+    ForgetSet known = inputs.forgetSet();
+    if (known.getErased().size() != job.getErasedSamples()) {
+      throw new ForgetSetUnavailableException(
+          "the stores know %d erased samples, the job %d"
+              .formatted(known.getErased().size(), job.getErasedSamples()),
+          null);
+    }
+    final FisherSums sums = inputs.sums();
+    SampleDataset anchored = SubsetDataset.without(inputs.dataset(), known.getExcluded());
+    int[] erased = JobInputs.present(anchored, known.getErased());
+    boolean chained =
+        job.getParentUri().isPresent()
+            && (policy.getMode() == ReleaseMode.CHAINED
+                || erased.length < known.getErased().size());
+    SampleDataset unerased = SubsetDataset.without(anchored, known.getErased());
+    SampleDataset dataset = chained ? unerased : anchored;
+    List<ResolvedClass> classes = ForgottenClasses.resolve(unerased, job.getClasses());
+    int[] batch = batch(dataset, classes);
+    if (batch.length == 0) {
+      return nothingLeft(dataset, chained ? new int[0] : erased, classes, sums);
+    }
+    UnlearningResult result =
+        pipeline.unlearn(
+            new UnlearningRequest(
+                inputs.anchor(),
+                job.getFormat(),
+                dataset,
+                inputs.holdout(),
+                batch,
+                chained ? new int[0] : erased,
+                sums.retained(),
+                chained ? sums.erased().zero() : sums.erased(),
+                targets(dataset, known),
+                chained ? inputs.parent() : Optional.empty(),
+                ForgottenClasses.labels(classes),
+                Optional.empty(),
+                policy,
+                policy.getSeed(),
+                output),
+            inputs.progress());
+    return result(result, inputs.artifacts().put(output), classes);
+  }
+
+  /** The job's policy with the ladder for what it forgets, without the rung that trains anew. */
+  private UnlearningPolicy ladder() {
+    UnlearningPolicy policy = job.getPolicy();
+    List<String> ladder =
+        new ArrayList<>(job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder());
+    ladder.remove(RetrainRun.METHOD);
+    return UnlearningPolicy.newBuilder(policy).setLadder(ladder).build();
+  }
+
+  /**
+   * Positions of the samples to forget. A sample that the dataset lacks cannot be unlearned by a
+   * method that reads it, and a release must not claim it: that is an error, not a sample to be
+   * passed over, but where it was erased under an earlier anchor.
+   */
+  private int[] batch(SampleDataset dataset, List<ResolvedClass> classes) {
+    List<String> ids = new ArrayList<>(job.getSampleIds());
+    classes.forEach(of -> ids.addAll(of.getSampleIds()));
+    int[] positions = JobInputs.present(dataset, ids);
+    if (positions.length < ids.size() && !job.getCarriedOver()) {
+      throw new UnlearningException(
+          "the dataset lacks %d of %d samples that the job names"
+              .formatted(ids.size() - positions.length, ids.size()));
+    }
+    return positions;
+  }
+
+  private static Optional<HeldOutTargets> targets(SampleDataset dataset, ForgetSet known) {
+    if (known.getClasses() == 0) {
+      return Optional.empty();
+    }
+    int classes = known.getClasses();
+    if (classes != dataset.classes()) {
+      throw new UnlearningException(
+          "held-out targets of %d classes for a dataset of %d"
+              .formatted(classes, dataset.classes()));
+    }
+    List<String> ids = known.getTargetIds();
+    float[] all = HeldOutRows.floats(known.getLogits());
+    int[] samples = new int[ids.size()];
+    int found = 0;
+    for (int i = 0; i < samples.length; i++) {
+      OptionalInt position = dataset.indexOf(ids.get(i));
+      if (position.isPresent()) {
+        samples[found] = position.getAsInt();
+        System.arraycopy(all, i * classes, all, found * classes, classes);
+        found++;
+      }
+    }
+    return Optional.of(
+        HeldOutTargets.of(
+            classes, Arrays.copyOf(samples, found), Arrays.copyOf(all, found * classes)));
+  }
+
+  private JobResult result(
+      UnlearningResult result, Artifact artifact, List<ResolvedClass> classes) {
+    // A person's release stands over the gate, whose checks stay on record as they came out.
+    boolean released = result.verdict() == Verdict.RELEASE || job.getGateOverridden();
+    return new JobResult(
+        outcomes
+            .of(job, released ? Verdict.RELEASE : refused(result))
+            .setFisherSamples(released ? Math.toIntExact(result.batchFisher().samples()) : 0)
+            .setArtifactUri(artifact.uri().toString())
+            .setArtifactSha256(artifact.sha256())
+            .setMethod(result.method())
+            .setSelectedFraction(result.selectedFraction())
+            .setBefore(result.before())
+            .setAfter(result.after())
+            .setControl(result.control())
+            .setChecks(result.checks())
+            .setLeftOut(result.leftOut().stream().map(UnlearningResult.LeftOut::method).toList())
+            .setResolvedClasses(classes)
+            .setSeconds(result.seconds())
+            .build(),
+        released
+            ? Optional.of(new JobResult.Update(FisherUpdateKind.SUBTRACT, result.batchFisher()))
+            : Optional.empty(),
+        Optional.empty());
+  }
+
+  private Verdict refused(UnlearningResult result) {
+    boolean rungLeft = job.getPolicy().getLadder().contains(RetrainRun.METHOD);
+    return rungLeft && job.getRecipe().isPresent() ? Verdict.ESCALATE : result.verdict();
+  }
+
+  /** Of what the job names the model was trained on nothing: what it has is released as it is. */
+  private JobResult nothingLeft(
+      SampleDataset dataset, int[] erased, List<ResolvedClass> classes, FisherSums sums) {
+    Path current = inputs.parent().orElseGet(inputs::anchor);
+    Evaluation evaluation;
+    try (LoadedModel model = LoadedModel.load(current, job.getFormat())) {
+      evaluation =
+          new JobSamples(dataset, inputs.holdout(), erased, job.getPolicy().getSeed())
+              .evaluator()
+              .evaluate(model, Progress.NONE);
+    }
+    return new JobResult(
+        outcomes
+            .of(job, Verdict.RELEASE)
+            .setArtifactUri(job.getParentUri().orElse(job.getAnchorUri()))
+            .setArtifactSha256(job.getParentSha256().orElse(job.getAnchorSha256()))
+            .setMethod("none")
+            .setSelectedFraction(0.0)
+            .setBefore(evaluation)
+            .setAfter(evaluation)
+            .setResolvedClasses(classes)
+            .build(),
+        Optional.of(new JobResult.Update(FisherUpdateKind.SUBTRACT, sums.retained().zero())),
+        Optional.empty());
+  }
+}

@@ -1,0 +1,347 @@
+package io.lethe.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.lethe.artifact.Artifact;
+import io.lethe.artifact.Sha256;
+import io.lethe.events.GateThresholds;
+import io.lethe.events.HeldoutMatchParameters;
+import io.lethe.events.JobKind;
+import io.lethe.events.JobStage;
+import io.lethe.events.ReleaseMode;
+import io.lethe.events.ResolvedClass;
+import io.lethe.events.UnlearningJob;
+import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherDiagonal;
+import io.lethe.fisher.FisherSums;
+import io.lethe.heldout.HeldOutRows;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.HeldOutFile;
+import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Trainer;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What the kinds of jobs read, compute and leave. */
+class JobKindsTest {
+  @TempDir Path directory;
+  private WorkerCase worker;
+
+  @BeforeEach
+  void start() {
+    worker = new WorkerCase(directory);
+  }
+
+  private UnlearningJob.Builder targetsJob() {
+    return worker.job(JobKind.ANCHOR, List.of()).setFisher(false).setHeldout(true);
+  }
+
+  @Test
+  void anAnchorsTargetsAreOfAllItsSamplesAndOfNoneThatWasErased() {
+    // Given
+    worker.excluded = worker.samples(0, 4);
+    worker.erased = worker.samples(4, 6);
+
+    // When
+    JobResult result = worker.runner.run(targetsJob().build(), Progress.NONE);
+
+    // Then
+    assertThat(result.update()).isEmpty();
+    assertThat(result.outcome().getHeldoutSamples()).isEqualTo(74);
+    assertThat(result.targets().orElseThrow().sampleIds())
+        .containsExactlyInAnyOrderElementsOf(worker.samples(6, 80));
+  }
+
+  @Test
+  void aFoldThatIsDoneIsNotTrainedAgain() throws IOException {
+    // Given: cancelled within the second of two folds
+    UnlearningJob job = targetsJob().build();
+    assertThatThrownBy(
+            () ->
+                worker.runner.run(
+                    job,
+                    (stage, done, total) -> {
+                      if (stage == JobStage.TRAIN && 10 * done > 7 * total) {
+                        throw new CancellationException();
+                      }
+                    }))
+        .isInstanceOf(CancellationException.class);
+    List<Double> seen = new ArrayList<>();
+
+    // When
+    JobResult resumed =
+        worker.runner.run(
+            job,
+            (stage, done, total) -> {
+              if (stage == JobStage.TRAIN) {
+                seen.add((double) done / total);
+              }
+            });
+
+    // Then: as one that ran through, and nothing stays behind
+    assertThat(seen).isNotEmpty().allMatch(fraction -> fraction > 0.5);
+    HeldOutRows whole =
+        worker.runner.run(targetsJob().build(), Progress.NONE).targets().orElseThrow();
+    assertThat(resumed.targets().orElseThrow().sampleIds()).isEqualTo(whole.sampleIds());
+    assertThat(resumed.targets().orElseThrow().logits()).containsExactly(whole.logits());
+    try (var kept = Files.list(directory.resolve("artifacts").resolve("kept"))) {
+      assertThat(kept).isEmpty();
+    }
+  }
+
+  @Test
+  void ownPredictionsAreTakenAsTheyAreForTheSamplesThatAreStillThere() throws IOException {
+    // Given
+    int[] all = IntStream.range(0, 80).toArray();
+    float[] logits = new float[240];
+    IntStream.range(0, 240).forEach(i -> logits[i] = i);
+    Path file = directory.resolve("own.npz");
+    HeldOutFile.write(file, worker.dataset, all, HeldOutTargets.of(3, all, logits));
+    worker.excluded = worker.samples(0, 1);
+
+    // When
+    HeldOutRows rows =
+        worker
+            .runner
+            .run(
+                targetsJob()
+                    .setHeldoutUri(file.toUri().toString())
+                    .setHeldoutSha256(Sha256.of(file))
+                    .build(),
+                Progress.NONE)
+            .targets()
+            .orElseThrow();
+
+    // Then
+    assertThat(rows.sampleIds()).isEqualTo(worker.samples(1, 80));
+    assertThat(rows.logits()).startsWith(3, 4, 5).hasSize(237);
+  }
+
+  @Test
+  void aNewAnchorDeletesTheModelsThatKnewWhatWasErased() {
+    // Given
+    Artifact old = worker.model(9);
+
+    // When
+    worker.runner.run(
+        worker
+            .job(JobKind.ANCHOR, List.of())
+            .setObsoleteArtifacts(List.of(old.uri().toString(), "file:/elsewhere/model.params"))
+            .build(),
+        Progress.NONE);
+
+    // Then
+    assertThat(Path.of(old.uri())).doesNotExist();
+  }
+
+  @Test
+  void aRetrainedModelIsTheOneThatWasNeverTrainedOnTheErased() throws IOException {
+    // Given
+    worker.excluded = worker.samples(0, 2);
+    worker.erased = worker.samples(2, 5);
+    Path expected = directory.resolve("expected.params");
+    try (LoadedModel model = worker.recipe.init().create(1)) {
+      new Trainer(worker.recipe.training())
+          .train(model, worker.dataset, IntStream.range(9, 80).toArray(), Progress.NONE);
+      model.write(expected);
+    }
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker.job(JobKind.RETRAIN, worker.samples(5, 9)).setErasedSamples(3).build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.outcome().getMethod()).contains("retrain");
+    assertThat(result.outcome().getArtifactSha256()).contains(Sha256.of(expected));
+    assertThat(result.outcome().getAfter().orElseThrow().getForget().getSamples()).isEqualTo(7);
+    assertThat(result.update()).isEmpty();
+  }
+
+  @Test
+  void chainedStartsFromTheLastReleaseWithTheAnchorsSums() {
+    // Given
+    Artifact parent = worker.model(2);
+    worker.erased = worker.samples(0, 2);
+    FisherDiagonal erased;
+    FisherDiagonal batch;
+    try (LoadedModel model = worker.load(worker.anchor)) {
+      FisherComputer fisher = new FisherComputer(model);
+      erased = fisher.sum(worker.dataset, new int[] {0, 1}, Progress.NONE);
+      batch = fisher.sum(worker.dataset, new int[] {2, 3}, Progress.NONE);
+    }
+    worker.sums = new FisherSums(worker.sums.retained().minus(erased), erased);
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, worker.samples(2, 4))
+                .setErasedSamples(2)
+                .setParentUri(parent.uri().toString())
+                .setParentSha256(parent.sha256())
+                .setPolicy(worker.policy().setMode(ReleaseMode.CHAINED).build())
+                .build(),
+            Progress.NONE);
+
+    // Then: DeepClean without repair leaves each weight of the parent, or zero
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.outcome().getAfter().orElseThrow().getForget().getSamples()).isEqualTo(2);
+    assertThat(result.update().orElseThrow().sums().tensors().get(0).values())
+        .containsExactly(batch.tensors().get(0).values());
+    Artifact released =
+        new Artifact(
+            URI.create(result.outcome().getArtifactUri().orElseThrow()),
+            result.outcome().getArtifactSha256().orElseThrow(),
+            0);
+    try (LoadedModel before = worker.load(parent);
+        LoadedModel after = worker.load(released)) {
+      float[] old = before.weights().get(0).array().toFloatArray();
+      float[] now = after.weights().get(0).array().toFloatArray();
+      assertThat(IntStream.range(0, old.length)).allMatch(i -> now[i] == old[i] || now[i] == 0);
+      assertThat(IntStream.range(0, old.length)).anyMatch(i -> now[i] != old[i]);
+    }
+  }
+
+  @Test
+  void aClassIsResolvedByTheDataset() {
+    // Given: the first of its samples was erased before
+    List<String> ones =
+        IntStream.range(0, 80)
+            .filter(i -> worker.dataset.label(i) == 1)
+            .mapToObj(worker.dataset::sampleId)
+            .sorted()
+            .toList();
+    worker.erased = ones.subList(0, 1);
+    try (LoadedModel model = worker.load(worker.anchor)) {
+      int[] first = {worker.dataset.indexOf(ones.get(0)).orElseThrow()};
+      FisherDiagonal erased = new FisherComputer(model).sum(worker.dataset, first, Progress.NONE);
+      worker.sums = new FisherSums(worker.sums.retained().minus(erased), erased);
+    }
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, List.of())
+                .setClasses(List.of("1"))
+                .setErasedSamples(1)
+                .setPolicy(worker.policy().setClassLadder(List.of("deepclean")).build())
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getError()).isEmpty();
+    assertThat(result.outcome().getResolvedClasses())
+        .containsExactly(new ResolvedClass("1", ones.subList(1, ones.size())));
+    assertThat(result.outcome().getFisherSamples()).isEqualTo(ones.size() - 1);
+  }
+
+  @Test
+  void aClassThatTheDatasetLacksIsAnError() {
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker.job(JobKind.UNLEARN, List.of()).setClasses(List.of("7")).build(), Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.FAILED);
+    assertThat(result.outcome().getRetryable()).isFalse();
+  }
+
+  @Test
+  void theLadderBeginsWithTheTargetsWhereThereAreAny() {
+    // Given
+    worker.targets = new HeldOutRows(3, worker.samples(0, 4), new float[12]);
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, worker.samples(0, 4))
+                .setPolicy(
+                    worker
+                        .policy()
+                        .setHeldoutMatch(HeldoutMatchParameters.newBuilder().setSteps(2).build())
+                        .build())
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getMethod()).contains("heldout-match");
+    assertThat(result.outcome().getLeftOut()).isEmpty();
+  }
+
+  @Test
+  void withoutTargetsTheOutcomeSaysWhatWasLeftOut() {
+    // When
+    JobResult result =
+        worker.runner.run(worker.job(JobKind.UNLEARN, worker.samples(0, 4)).build(), Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getMethod()).contains("deepclean");
+    assertThat(result.outcome().getLeftOut()).containsExactly("heldout-match");
+  }
+
+  @Test
+  void aLadderThatEndsWithRetrainEscalates() {
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, worker.samples(0, 4))
+                .setPolicy(
+                    worker
+                        .policy()
+                        .setLadder(List.of("deepclean", "retrain"))
+                        .setGate(
+                            GateThresholds.newBuilder()
+                                .setMaxRetainDrop(-1)
+                                .setMaxHoldoutDrop(-1)
+                                .build())
+                        .build())
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.ESCALATE);
+    assertThat(result.update()).isEmpty();
+  }
+
+  @Test
+  void whatTheModelNeverSawLeavesTheLastReleaseAsItIs() {
+    // Given: an earlier batch that the anchor knew
+    Artifact parent = worker.model(2);
+    worker.erased = worker.samples(0, 2);
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, List.of("gone"))
+                .setCarriedOver(true)
+                .setErasedSamples(2)
+                .setParentUri(parent.uri().toString())
+                .setParentSha256(parent.sha256())
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.outcome().getArtifactSha256()).contains(parent.sha256());
+  }
+}
