@@ -306,7 +306,7 @@ public final class BatchingStores {
 
   void putQuarantined(QuarantinedTask quarantined) {
     ErasureTask task = quarantined.getTask();
-    quarantine.put(byRequest(task.getModelId(), task.getRequestId()), quarantined);
+    quarantine.put(byRequest(task), quarantined);
   }
 
   /** Requests of the model that wait for a model trained without their samples. */

@@ -76,6 +76,7 @@ class ExactCompletionIT {
 
       // Given: an anchor with targets, and a request that was unlearned toward them
       small.register("m", model, policy, recipe.toJson().toString());
+      await().atMost(PATIENCE).until(app::isReady);
       await().atMost(PATIENCE).until(() -> phase(app), Phase.COLLECTING::equals);
       assertThat(app.model("m").orElseThrow().getTargetsOf()).isEqualTo("recipe");
       UUID request = small.request(small.subjects().get(0), "m");
