@@ -5,6 +5,8 @@ import io.lethe.events.ResolvedClass;
 import io.lethe.unlearning.UnlearningException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /** The samples of whole classes. */
 final class ForgottenClasses {
@@ -19,6 +21,13 @@ final class ForgottenClasses {
     return labels.stream()
         .map(label -> new ResolvedClass(label, samples(dataset, number(label, dataset.classes()))))
         .toList();
+  }
+
+  /** The labels as numbers, of classes that {@link #resolve} found. */
+  static Set<Integer> labels(List<ResolvedClass> classes) {
+    return classes.stream()
+        .map(found -> Integer.valueOf(found.getLabel()))
+        .collect(Collectors.toUnmodifiableSet());
   }
 
   private static int number(String label, int classes) {
