@@ -25,6 +25,7 @@ final class ProbedFisher implements AutoCloseable {
   private final ProbedModel block;
   private final List<LoadedModel.Weight> weights;
   private final Map<NDArray, Integer> positions = new IdentityHashMap<>();
+  private long bytesPerSample = 1;
 
   private ProbedFisher(LoadedModel model, ProbedModel block) {
     this.model = model;
@@ -42,7 +43,7 @@ final class ProbedFisher implements AutoCloseable {
 
   /** What a sample of the last minibatch took, in bytes. */
   long bytesPerSample() {
-    return block.bytesPerSample();
+    return bytesPerSample;
   }
 
   /**
@@ -61,6 +62,8 @@ final class ProbedFisher implements AutoCloseable {
       if (!block.sees(batch.length)) {
         return Optional.empty();
       }
+      // Now: whatever runs the model next, as the one-sample loop does, adds its calls to these.
+      bytesPerSample = block.bytesPerSample();
       FisherComputer.backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
       try (GradientMode off = GradientMode.off()) {
         NDArray[] squares = new NDArray[weights.size()];
