@@ -306,10 +306,8 @@ class FisherComputerTest {
     long bytes = 4 * (100 + 4 * 8192) + 4 * (8192 + 4 * 4);
     int[] all = IntStream.range(0, DATA.size()).toArray();
     List<Long> done = new ArrayList<>();
-    try (LoadedModel model =
-        LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 4, 8192), 1)) {
-      new FisherComputer(model, 2)
-          .sum(DATA, all, (stage, samples, total) -> done.add(samples));
+    try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 4, 8192), 1)) {
+      new FisherComputer(model, 2).sum(DATA, all, (stage, samples, total) -> done.add(samples));
     }
 
     assertThat(done.get(0)).isEqualTo((2 << 20) / bytes);
