@@ -87,7 +87,13 @@ public final class SmallCase {
                 .setReservoirSamples(300)
                 .setRepairEpochs(repairEpochs)
                 .build())
-        .setGate(GateThresholds.newBuilder().setMaxRetainDrop(1).setMaxHoldoutDrop(1).build())
+        .setGate(
+            GateThresholds.newBuilder()
+                .setMaxRetainDrop(1)
+                .setMaxHoldoutDrop(1)
+                .setMaxForgetGap(1.0)
+                .setMaxMembershipGap(1.0)
+                .build())
         .build();
   }
 

@@ -65,7 +65,7 @@ class JsonRecordsTest {
         .isEqualTo(
             """
             {"requestId":"6f1e7a55-0000-4000-8000-00000000002a",\
-            "selector":{"kind":"SUBJECT","subjectId":"s","sampleIds":[]},\
+            "selector":{"kind":"SUBJECT","subjectId":"s","sampleIds":[],"classes":[]},\
             "models":[],"regulation":"GDPR","receivedAt":"2026-01-31T12:00:00.123456Z",\
             "command":"ERASE"}\
             """);
@@ -229,6 +229,12 @@ class JsonRecordsTest {
           array.add(arbitrary(schema.getElementType(), random));
         }
         return array;
+      case MAP:
+        ObjectNode map = nodes.objectNode();
+        for (int i = random.nextInt(3); i > 0; i--) {
+          map.set("key " + i, arbitrary(schema.getValueType(), random));
+        }
+        return map;
       case ENUM:
         return nodes.textNode(
             schema.getEnumSymbols().get(random.nextInt(schema.getEnumSymbols().size())));
