@@ -28,6 +28,7 @@ import io.lethe.events.ModelVersion;
 import io.lethe.events.Regulation;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestSignal;
+import io.lethe.events.ResolvedClass;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
 import io.lethe.events.SetMetrics;
@@ -433,6 +434,39 @@ final class TopologyFixture implements AutoCloseable {
   void unlearned(UnlearningJob job) {
     subtract(job, diagonal(job.getSampleIds().size(), 1f, 2f, 3f));
     outcome(job, Verdict.RELEASE);
+  }
+
+  /** Plays a whole job of classes, of which the dataset has these samples. */
+  void unlearned(UnlearningJob job, Map<String, List<String>> classes) {
+    int samples = job.getSampleIds().size() + classes.values().stream().mapToInt(List::size).sum();
+    subtract(job, diagonal(samples, 1f, 2f, 3f));
+    send(topics.jobOutcomes(), job.getModelId(), outcomeOf(job, classes).build());
+  }
+
+  /** The outcome of a job of classes, of which the dataset has these samples. */
+  JobOutcome.Builder outcomeOf(UnlearningJob job, Map<String, List<String>> classes) {
+    return JobOutcome.newBuilder(outcomeOf(job, Verdict.RELEASE))
+        .setResolvedClasses(
+            classes.entrySet().stream()
+                .map(entry -> new ResolvedClass(entry.getKey(), entry.getValue()))
+                .toList());
+  }
+
+  /** Asks all models, or those named, to forget classes whole. */
+  void requestClasses(UUID requestId, String datasetId, List<String> models, String... labels) {
+    submit(
+        requestId.toString(),
+        DeletionRequest.newBuilder()
+            .setRequestId(requestId)
+            .setSelector(
+                Selector.newBuilder()
+                    .setKind(SelectorKind.CLASS)
+                    .setDatasetId(datasetId)
+                    .setClasses(List.of(labels))
+                    .build())
+            .setModels(models)
+            .setReceivedAt(now)
+            .build());
   }
 
   void outcome(UnlearningJob job, Verdict verdict) {

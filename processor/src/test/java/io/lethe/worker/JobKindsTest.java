@@ -10,7 +10,6 @@ import io.lethe.events.HeldoutMatchParameters;
 import io.lethe.events.JobKind;
 import io.lethe.events.JobStage;
 import io.lethe.events.ReleaseMode;
-import io.lethe.events.ResolvedClass;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
@@ -215,52 +214,6 @@ class JobKindsTest {
       assertThat(IntStream.range(0, old.length)).allMatch(i -> now[i] == old[i] || now[i] == 0);
       assertThat(IntStream.range(0, old.length)).anyMatch(i -> now[i] != old[i]);
     }
-  }
-
-  @Test
-  void aClassIsResolvedByTheDataset() {
-    // Given: the first of its samples was erased before
-    List<String> ones =
-        IntStream.range(0, 80)
-            .filter(i -> worker.dataset.label(i) == 1)
-            .mapToObj(worker.dataset::sampleId)
-            .sorted()
-            .toList();
-    worker.erased = ones.subList(0, 1);
-    try (LoadedModel model = worker.load(worker.anchor)) {
-      int[] first = {worker.dataset.indexOf(ones.get(0)).orElseThrow()};
-      FisherDiagonal erased = new FisherComputer(model).sum(worker.dataset, first, Progress.NONE);
-      worker.sums = new FisherSums(worker.sums.retained().minus(erased), erased);
-    }
-
-    // When
-    JobResult result =
-        worker.runner.run(
-            worker
-                .job(JobKind.UNLEARN, List.of())
-                .setClasses(List.of("1"))
-                .setErasedSamples(1)
-                .setPolicy(worker.policy().setClassLadder(List.of("deepclean")).build())
-                .build(),
-            Progress.NONE);
-
-    // Then
-    assertThat(result.outcome().getError()).isEmpty();
-    assertThat(result.outcome().getResolvedClasses())
-        .containsExactly(new ResolvedClass("1", ones.subList(1, ones.size())));
-    assertThat(result.outcome().getFisherSamples()).isEqualTo(ones.size() - 1);
-  }
-
-  @Test
-  void aClassThatTheDatasetLacksIsAnError() {
-    // When
-    JobResult result =
-        worker.runner.run(
-            worker.job(JobKind.UNLEARN, List.of()).setClasses(List.of("7")).build(), Progress.NONE);
-
-    // Then
-    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.FAILED);
-    assertThat(result.outcome().getRetryable()).isFalse();
   }
 
   @Test

@@ -49,6 +49,8 @@ final class WorkerCase {
   FisherSums sums;
   List<String> erased = List.of();
   List<String> excluded = List.of();
+  List<String> erasedClasses = List.of();
+  List<String> excludedClasses = List.of();
   HeldOutRows targets = new HeldOutRows(0, List.of(), new float[0]);
   private final Path directory;
 
@@ -85,6 +87,8 @@ final class WorkerCase {
         .setJobId(jobId)
         .setErased(erased)
         .setExcluded(excluded)
+        .setErasedClasses(erasedClasses)
+        .setExcludedClasses(excludedClasses)
         .setClasses(targets.classes())
         .setTargetIds(targets.sampleIds())
         .setLogits(targets.bytes())
