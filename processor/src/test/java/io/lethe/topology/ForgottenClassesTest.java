@@ -69,18 +69,6 @@ class ForgottenClassesTest {
     register(UnlearningPolicy.newBuilder(policy(requests, YEAR)), TopologyFixture.SHA);
   }
 
-  private void retrained(UnlearningJob job, Map<String, List<String>> classes) {
-    lethe.send(
-        lethe.topics.jobOutcomes(),
-        "m",
-        lethe
-            .outcomeOf(job, classes)
-            .setArtifactSha256(RETRAINED)
-            .setMethod("retrain")
-            .setFisherSamples(0)
-            .build());
-  }
-
   private static ModelResult result(List<ErasureReceipt> receipts, UUID id) {
     ErasureReceipt receipt =
         receipts.stream().filter(one -> one.getRequestId().equals(id)).findFirst().orElseThrow();
@@ -288,7 +276,7 @@ class ForgottenClassesTest {
     assertThat(job.getKind()).isEqualTo(JobKind.RETRAIN);
     assertThat(job.getSampleIds()).containsExactly("x");
     assertThat(job.getClasses()).containsExactly("3");
-    retrained(job, Map.of("3", List.of("a", "b")));
+    lethe.retrained(job, RETRAINED, Map.of("3", List.of("a", "b")));
     List<ErasureReceipt> receipts = lethe.receipts();
     assertThat(result(receipts, FIRST).getExactVersion()).contains(1L);
     assertThat(result(receipts, SECOND).getExactVersion()).contains(1L);
@@ -305,7 +293,7 @@ class ForgottenClassesTest {
     lethe.modelCommand("m", ModelCommandKind.RETRAIN);
 
     // Then: exact at once, where it needs a job at all
-    lethe.jobs().forEach(again -> retrained(again, Map.of()));
+    lethe.jobs().forEach(again -> lethe.retrained(again, RETRAINED, Map.of()));
     assertThat(result(lethe.receipts(), THIRD).getExactVersion()).isPresent();
   }
 
@@ -326,7 +314,7 @@ class ForgottenClassesTest {
     lethe.modelCommand("m", ModelCommandKind.RETRAIN);
     UnlearningJob job = lethe.onlyJob();
     assertThat(lethe.forgetSet(job).getErasedClasses()).containsExactly("3");
-    retrained(job, Map.of());
+    lethe.retrained(job, RETRAINED, Map.of());
     ErasureReceipt receipt = lethe.receipts().get(0);
     assertThat(receipt.getExactAt()).isPresent();
     assertThat(receipt.getModels().get(0).getSamples()).isEqualTo(2);

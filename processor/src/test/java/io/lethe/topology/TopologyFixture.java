@@ -454,6 +454,11 @@ final class TopologyFixture implements AutoCloseable {
 
   /** Asks all models, or those named, to forget classes whole. */
   void requestClasses(UUID requestId, String datasetId, List<String> models, String... labels) {
+    requestClasses(requestId, now, datasetId, models, labels);
+  }
+
+  void requestClasses(
+      UUID requestId, Instant receivedAt, String datasetId, List<String> models, String... labels) {
     submit(
         requestId.toString(),
         DeletionRequest.newBuilder()
@@ -465,7 +470,7 @@ final class TopologyFixture implements AutoCloseable {
                     .setClasses(List.of(labels))
                     .build())
             .setModels(models)
-            .setReceivedAt(now)
+            .setReceivedAt(receivedAt)
             .build());
   }
 
@@ -623,10 +628,14 @@ final class TopologyFixture implements AutoCloseable {
 
   /** Plays a whole RETRAIN job; its model has the given digest. */
   void retrained(UnlearningJob job, String sha256) {
+    retrained(job, sha256, Map.of());
+  }
+
+  void retrained(UnlearningJob job, String sha256, Map<String, List<String>> classes) {
     send(
         topics.jobOutcomes(),
         job.getModelId(),
-        JobOutcome.newBuilder(outcomeOf(job, Verdict.RELEASE))
+        outcomeOf(job, classes)
             .setArtifactUri("file:/models/" + sha256)
             .setArtifactSha256(sha256)
             .setMethod("retrain")
