@@ -2,6 +2,8 @@ package io.lethe.worker;
 
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ResolvedClass;
+import io.lethe.unlearning.UnlearningException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -13,16 +15,35 @@ import java.util.stream.IntStream;
 
 /** The samples of whole classes. Classes are named by their labels: whole numbers from 0. */
 final class ForgottenClasses {
+  /** Of the ids in an outcome, whose record takes 16 MiB. */
+  private static final long MAX_ID_BYTES = 12L << 20;
+
   private ForgottenClasses() {}
 
   /**
    * The samples that a dataset has of each class. Of a class that it lacks it has none: a request
    * for all models must not stop one that never knew the class.
+   *
+   * @throws UnlearningException when they are more than an outcome can name
    */
   static List<ResolvedClass> resolve(SampleDataset dataset, List<String> names) {
-    return names.stream()
-        .map(name -> new ResolvedClass(name, samples(dataset, label(name, dataset.classes()))))
-        .toList();
+    List<ResolvedClass> found =
+        names.stream()
+            .map(name -> new ResolvedClass(name, samples(dataset, label(name, dataset.classes()))))
+            .toList();
+    long bytes =
+        found.stream()
+            .flatMap(of -> of.getSampleIds().stream())
+            .mapToLong(id -> id.getBytes(StandardCharsets.UTF_8).length + 2L)
+            .sum();
+    if (bytes > MAX_ID_BYTES) {
+      throw new UnlearningException(
+          "the classes of the job have more samples than its outcome can name: the ids take %d"
+                  .formatted(bytes)
+              + " bytes of at most "
+              + MAX_ID_BYTES);
+    }
+    return found;
   }
 
   /** The labels of those classes that a dataset may have. */

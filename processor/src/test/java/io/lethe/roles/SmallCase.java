@@ -108,11 +108,7 @@ public final class SmallCase {
 
   /** Registers a model whose dataset goes by another name. */
   public void register(
-      String modelId,
-      Artifact artifact,
-      UnlearningPolicy policy,
-      String recipe,
-      String datasetId) {
+      String modelId, Artifact artifact, UnlearningPolicy policy, String recipe, String datasetId) {
     producer
         .send(
             topics.models(),
@@ -145,11 +141,11 @@ public final class SmallCase {
 
   /** Asks one model, or all where modelId is null, to forget a person. */
   public UUID request(String subject, String modelId) {
-    return request(subject, modelId == null ? List.of() : List.of(modelId));
+    return requestOf(subject, modelId == null ? List.of() : List.of(modelId));
   }
 
   /** Asks models to forget a person; empty: all that hold its data. */
-  public UUID request(String subject, List<String> modelIds) {
+  public UUID requestOf(String subject, List<String> modelIds) {
     UUID id = UUID.randomUUID();
     producer
         .send(

@@ -272,6 +272,38 @@ class ClassRequestsTest {
     assertThat(lethe.requestState(ID).getDueAt()).contains(dueAt);
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "GDPR,  2026-02-28T12:00:00Z", // a calendar month
+    "CCPA,  2026-03-17T12:00:00Z", // 45 days
+    "OTHER, 2026-03-02T12:00:00Z", // 30 days
+  })
+  void aRequestThatNamesNoDueDateHasThatOfItsRegulation(Regulation regulation, Instant dueAt) {
+    // When
+    submit(request(classes("3")).setRegulation(regulation));
+
+    // Then
+    assertThat(lethe.requestState(ID).getDueAt()).contains(dueAt);
+  }
+
+  @Test
+  void onlyTheModelsThatASubjectNamesForgetIt() {
+    // Given
+    registerThree();
+    lethe.lineage("alice", "d", "s1");
+
+    // When
+    lethe.submit(
+        "alice",
+        request(Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId("alice"))
+            .setModels(List.of("b", "c", "unknown"))
+            .build());
+
+    // Then: c was not trained on the data, and nobody knows of the last
+    assertThat(lethe.requestState(ID).getModels()).containsExactly("b");
+    assertThat(lethe.tasks()).extracting(ErasureTask::getModelId).containsExactly("b");
+  }
+
   @Test
   void aSubjectWhoseDataTheSourceHasDeletedIsDeniedWithThatReason() {
     // Given

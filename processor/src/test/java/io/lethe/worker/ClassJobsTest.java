@@ -1,6 +1,7 @@
 package io.lethe.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -19,12 +20,14 @@ import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Trainer;
+import io.lethe.unlearning.UnlearningException;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -123,6 +126,19 @@ class ClassJobsTest {
         .hasSize(3)
         .allMatch(resolved -> resolved.getSampleIds().isEmpty());
     assertThat(result.update().orElseThrow().sums().samples()).isZero();
+  }
+
+  @Test
+  void moreSamplesThanAnOutcomeCanNameAreRefusedAndNotLost() {
+    // Given: ids of a kilobyte
+    SampleDataset few = new StubDataset(20_000, 1_000, Map.of());
+    SampleDataset many = new StubDataset(30_000, 1_000, Map.of());
+
+    // Then
+    assertThat(ForgottenClasses.resolve(few, List.of("1")).get(0).getSampleIds()).hasSize(10_000);
+    assertThatThrownBy(() -> ForgottenClasses.resolve(many, List.of("1")))
+        .isInstanceOf(UnlearningException.class)
+        .hasMessageContaining("more samples than its outcome can name");
   }
 
   @Test

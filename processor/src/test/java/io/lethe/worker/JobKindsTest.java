@@ -3,6 +3,8 @@ package io.lethe.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import io.lethe.artifact.Artifact;
 import io.lethe.artifact.Sha256;
 import io.lethe.events.GateThresholds;
@@ -15,6 +17,7 @@ import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.heldout.HeldOutRows;
+import io.lethe.model.ComputeThreads;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
@@ -22,11 +25,13 @@ import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Trainer;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -65,18 +70,25 @@ class JobKindsTest {
 
   @Test
   void aFoldThatIsDoneIsNotTrainedAgain() throws IOException {
-    // Given: cancelled within the second of two folds
+    // Given: cancelled within the second of two folds, which one thread trains in turn
     UnlearningJob job = targetsJob().build();
-    assertThatThrownBy(
-            () ->
-                worker.runner.run(
-                    job,
-                    (stage, done, total) -> {
-                      if (stage == JobStage.TRAIN && 10 * done > 7 * total) {
-                        throw new CancellationException();
-                      }
-                    }))
-        .isInstanceOf(CancellationException.class);
+    int threads = ComputeThreads.get();
+    ComputeThreads.set(1);
+    List<Double> both = new ArrayList<>();
+    try {
+      assertThatThrownBy(
+              () ->
+                  worker.runner.run(
+                      job,
+                      (stage, done, total) -> {
+                        if (stage == JobStage.TRAIN && 10 * done > 7 * total) {
+                          throw new CancellationException();
+                        }
+                      }))
+          .isInstanceOf(CancellationException.class);
+    } finally {
+      ComputeThreads.set(threads);
+    }
     List<Double> seen = new ArrayList<>();
 
     // When
@@ -90,13 +102,57 @@ class JobKindsTest {
             });
 
     // Then: as one that ran through, and nothing stays behind
-    assertThat(seen).isNotEmpty().allMatch(fraction -> fraction > 0.5);
     HeldOutRows whole =
-        worker.runner.run(targetsJob().build(), Progress.NONE).targets().orElseThrow();
+        worker
+            .runner
+            .run(
+                targetsJob().build(),
+                (stage, done, total) -> {
+                  if (stage == JobStage.TRAIN) {
+                    both.add((double) done / total);
+                  }
+                })
+            .targets()
+            .orElseThrow();
+    assertThat(seen).isNotEmpty().hasSize(both.size() / 2);
     assertThat(resumed.targets().orElseThrow().sampleIds()).isEqualTo(whole.sampleIds());
     assertThat(resumed.targets().orElseThrow().logits()).containsExactly(whole.logits());
     try (var kept = Files.list(directory.resolve("artifacts").resolve("kept"))) {
       assertThat(kept).isEmpty();
+    }
+  }
+
+  @Test
+  void foldsKeepTogetherWhatLineageSaysIsOneSubjects() throws IOException {
+    // Given: a dataset that does not know its subjects, and lineage that does
+    Path file = directory.resolve("anonymous.npz");
+    try (NDManager manager = NDManager.newBaseManager();
+        OutputStream out = Files.newOutputStream(file)) {
+      NDList all = worker.dataset.batch(manager, IntStream.range(0, 80).toArray());
+      all.get(0).setName("x");
+      all.get(1).setName("y");
+      all.encode(out, NDList.Encoding.NPZ);
+    }
+    List<List<String>> subjects =
+        IntStream.range(0, 8)
+            .mapToObj(
+                subject ->
+                    IntStream.range(0, 10)
+                        .mapToObj(i -> Integer.toString(8 * i + subject))
+                        .toList())
+            .toList();
+    worker.subjects = Map.of("d", subjects, "other", List.of(worker.samples(0, 80)));
+    UnlearningJob job = targetsJob().setDatasetUri("npz:" + file).setDatasetId("d").build();
+
+    // When
+    JobResult result = worker.runner.run(job, Progress.NONE);
+
+    // Then: the samples of a fold follow one another, and nobody is in both
+    List<String> ids = result.targets().orElseThrow().sampleIds();
+    assertThat(ids).hasSize(80);
+    for (List<String> subject : subjects) {
+      assertThat(ids.subList(0, 40).containsAll(subject))
+          .isNotEqualTo(ids.subList(40, 80).containsAll(subject));
     }
   }
 

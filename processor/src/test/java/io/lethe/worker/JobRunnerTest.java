@@ -82,7 +82,12 @@ class JobRunnerTest {
             Duration.ofSeconds(30),
             URI.create("http://unused"),
             FisherEncoding.FLOAT32);
-    return new JobRunner(settings, fisher, this::forgetSet, Clock.fixed(NOW, ZoneOffset.UTC));
+    return new JobRunner(
+        settings,
+        fisher,
+        this::forgetSet,
+        (datasetId, samples, alive) -> {},
+        Clock.fixed(NOW, ZoneOffset.UTC));
   }
 
   private ForgetSet forgetSet(String modelId, String anchorId, UUID jobId) {
