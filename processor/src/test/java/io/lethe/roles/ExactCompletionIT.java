@@ -72,7 +72,8 @@ class ExactCompletionIT {
               .setFolds(2)
               .setHeldoutMatch(HeldoutMatchParameters.newBuilder().setSteps(5).build())
               .setCompletion(CompletionStage.EXACT)
-              // trained for one epoch, it may lose more than two points: only the command retrains it
+              // trained for one epoch, it may lose more than two points: only the command retrains
+              // it
               .setMaxErosion(1)
               .build();
 
