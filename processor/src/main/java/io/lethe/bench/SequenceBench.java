@@ -66,12 +66,13 @@ public final class SequenceBench {
     json.put("subjectsPerBatch", settings.erase().subjects());
     for (String name : settings.erase().cases()) {
       ArrayNode seeds = json.putObject(name).putArray("seeds");
-      for (int seed = 1; seed <= settings.erase().seeds(); seed++) {
+      long first = settings.erase().firstSeed();
+      for (long seed = first; seed < first + settings.erase().seeds(); seed++) {
         ObjectNode trial = seeds.addObject();
         trial.put("seed", seed);
         EraseBench.Case kind = EraseBench.Case.of(name);
         ErasureData data = kind.data(settings.erase(), seed);
-        Recipe recipe = kind.recipe(data, seed);
+        Recipe recipe = kind.recipe(settings.erase(), data, seed);
         int[] all = IntStream.range(0, data.train().size()).toArray();
         Lab.Kept trained = lab.trained("training", recipe, data.train(), all);
         HeldOutTargets targets =

@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -347,6 +348,23 @@ final class BenchCommand {
     private int seeds = 5;
 
     @Option(
+        names = "--first-seed",
+        paramLabel = "N",
+        description =
+            "The first of them (default: ${DEFAULT-VALUE}): choose hyperparameters on other seeds"
+                + " than those that are reported.")
+    private long firstSeed = 1;
+
+    @Option(
+        names = "--training",
+        paramLabel = "EPOCHS,BATCH,RATE,WIDTH...",
+        description = {
+          "Another training and network than the case's own: epochs, samples per step, Adam's peak",
+          "rate, filters of each convolution, units of the dense layer."
+        })
+    private String training;
+
+    @Option(
         names = "--cache",
         paramLabel = "DIR",
         description = "Folder of trained models (default: ${DEFAULT-VALUE}).")
@@ -367,7 +385,22 @@ final class BenchCommand {
           methods,
           tuned,
           seeds,
+          firstSeed,
+          Optional.ofNullable(training).map(ErasureOptions::training),
           cache);
+    }
+
+    private static EraseBench.Training training(String text) {
+      String[] parts = text.split(",");
+      try {
+        return new EraseBench.Training(
+            Integer.parseInt(parts[0]),
+            Integer.parseInt(parts[1]),
+            Double.parseDouble(parts[2]),
+            Arrays.stream(parts).skip(3).map(Integer::valueOf).toList());
+      } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
+        throw new UnusableException("--training: numbers, such as 8,128,3e-3,8,16,512", e);
+      }
     }
   }
 

@@ -129,6 +129,8 @@ class BenchIT {
         List.of("deepclean", "heldout-match"),
         Optional.of(new HeldoutMatchParameters(50, 3, 8, 8, 1e-3, 0.1)),
         1,
+        1,
+        Optional.empty(),
         directory);
   }
 
