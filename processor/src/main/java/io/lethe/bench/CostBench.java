@@ -128,6 +128,7 @@ final class CostBench {
     UnlearningPolicy policy =
         UnlearningPolicy.newBuilder(DefaultPolicy.forShare((double) forget.length / all.length))
             .setLadder(List.of(HeldoutMatch.NAME))
+            .setMethodParameters(settings.parameters())
             .setGate(open)
             .build();
     UnlearningRequest request =

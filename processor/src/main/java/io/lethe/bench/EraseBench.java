@@ -7,10 +7,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.model.BlockRecipe;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.TrainingRecipe;
 import io.lethe.unlearning.method.HeldoutMatch;
-import io.lethe.unlearning.method.HeldoutMatchParameters;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -19,7 +19,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Every method against retraining: how near does each come to a model that never saw the forget
@@ -42,8 +44,9 @@ public final class EraseBench {
    * @param samples about how many training samples to keep of it; 0 for all
    * @param subjects data subjects in a batch
    * @param folds of cross-fitting
-   * @param methods names of methods to compare; those that lack what they need are left out
-   * @param tuned hyperparameters of heldout-match, where not the defaults
+   * @param methods names of methods to compare, or {@code ladder} for a whole job; those that lack
+   *     what they need are left out
+   * @param parameters hyperparameters by the method's name, as JSON, where not the defaults
    * @param seeds how many
    * @param firstSeed the first of them
    * @param training how models are trained, where not as the case says
@@ -57,7 +60,7 @@ public final class EraseBench {
       int subjects,
       int folds,
       List<String> methods,
-      Optional<HeldoutMatchParameters> tuned,
+      Map<String, String> parameters,
       int seeds,
       long firstSeed,
       Optional<Training> training,
@@ -65,6 +68,7 @@ public final class EraseBench {
     public Settings {
       cases = List.copyOf(cases);
       methods = List.copyOf(methods);
+      parameters = Map.copyOf(parameters);
       cases.stream().filter(name -> !name.equals(COST)).forEach(Case::of);
       if (seeds < 1 || subjects < 1 || samples < 0) {
         throw new IllegalArgumentException(
@@ -127,8 +131,13 @@ public final class EraseBench {
       }
 
       @Override
+      Set<Integer> forgetClasses() {
+        return Set.of(0);
+      }
+
+      @Override
       boolean suits(String method) {
-        return !method.equals(HeldoutMatch.NAME);
+        return !method.equals(HeldoutMatch.NAME) && !method.equals(Trial.LADDER);
       }
     },
     /** 8,000 generated images that a large model learns by heart and generalises badly from. */
@@ -169,6 +178,11 @@ public final class EraseBench {
       return data.batches(1, subjects, seed).get(0);
     }
 
+    /** Whole classes that a batch erases. */
+    Set<Integer> forgetClasses() {
+      return Set.of();
+    }
+
     /** Whether a method is for such a forget set. */
     boolean suits(String method) {
       return true;
@@ -198,6 +212,14 @@ public final class EraseBench {
     this.settings = settings;
     this.terminal = terminal;
     lab = new Lab(settings.cache(), terminal);
+  }
+
+  /** Everything that can be compared. */
+  public static List<String> allMethods() {
+    return Stream.concat(
+            Stream.of(Trial.LADDER),
+            MethodCatalogue.installed().entries().stream().map(MethodCatalogue.Entry::name))
+        .toList();
   }
 
   /** Takes the figures as far as they are. */
@@ -256,7 +278,9 @@ public final class EraseBench {
     seconds.put("folds", start.targets().seconds());
     seconds.put("fisher", start.sums().seconds());
     ObjectNode rows = json.putObject("rows");
-    try (Trial trial = new Trial(data, forget, start, settings.tuned(), seed, terminal)) {
+    try (Trial trial =
+        new Trial(
+            data, forget, kind.forgetClasses(), start, settings.parameters(), seed, terminal)) {
       trial.references(rows);
       for (String method : settings.methods()) {
         if (kind.suits(method) && !trial.run(method, rows)) {

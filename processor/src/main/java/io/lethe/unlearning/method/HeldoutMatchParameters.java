@@ -8,7 +8,11 @@ package io.lethe.unlearning.method;
  * @param forgetBatch forget samples per step, ≥ 1
  * @param retainBatch reservoir samples per step, ≥ 1
  * @param learningRate Adam's rate at the peak of its one cycle
- * @param squareWeight weight of the squared difference of log-probabilities, beside the divergence
+ * @param squareWeight weight of the mean squared difference of log-probabilities, beside the
+ *     divergence, on forget samples and reservoir
+ * @param marginWeight weight of the squared difference of the label's margins, on forget samples
+ * @param trainedShare share of all weights that is trained, above 0, at most 1: of a model whose
+ *     layers follow each other the last layers that hold it; of any other model all are
  */
 public record HeldoutMatchParameters(
     int reservoirSamples,
@@ -16,10 +20,12 @@ public record HeldoutMatchParameters(
     int forgetBatch,
     int retainBatch,
     double learningRate,
-    double squareWeight) {
+    double squareWeight,
+    double marginWeight,
+    double trainedShare) {
   /** What measured best; what else was tried stands in docs/comparison.md. */
   public static final HeldoutMatchParameters DEFAULT =
-      new HeldoutMatchParameters(10_000, 300, 64, 96, 2e-3, 0.1);
+      new HeldoutMatchParameters(10_000, 300, 64, 96, 2e-3, 0.1, 0.1, 0.9);
 
   /** As a policy says them. */
   static HeldoutMatchParameters of(io.lethe.events.HeldoutMatchParameters policy) {
@@ -29,7 +35,27 @@ public record HeldoutMatchParameters(
         policy.getForgetBatch(),
         policy.getRetainBatch(),
         policy.getLearningRate(),
-        policy.getSquareWeight());
+        policy.getSquareWeight(),
+        policy.getMarginWeight(),
+        policy.getTrainedShare());
+  }
+
+  /** As a policy holds them. */
+  public io.lethe.events.HeldoutMatchParameters toPolicy() {
+    return io.lethe.events.HeldoutMatchParameters.newBuilder()
+        .setReservoirSamples(reservoirSamples)
+        .setSteps(steps)
+        .setForgetBatch(forgetBatch)
+        .setRetainBatch(retainBatch)
+        .setLearningRate(learningRate)
+        .setSquareWeight(squareWeight)
+        .setMarginWeight(marginWeight)
+        .setTrainedShare(trainedShare)
+        .build();
+  }
+
+  HeldoutMatch.Weights weights() {
+    return new HeldoutMatch.Weights(squareWeight, marginWeight);
   }
 
   public HeldoutMatchParameters {
@@ -38,9 +64,12 @@ public record HeldoutMatchParameters(
         || forgetBatch < 1
         || retainBatch < 1
         || !(learningRate > 0)
-        || !(squareWeight >= 0)) {
+        || !(squareWeight >= 0)
+        || !(marginWeight >= 0)
+        || !(trainedShare > 0 && trainedShare <= 1)) {
       throw new IllegalArgumentException(
-          "heldout-match takes positive counts and rates, and no negative weight");
+          "heldout-match takes positive counts and rates, no negative weight, and a trained share"
+              + " above 0, at most 1");
     }
   }
 }
