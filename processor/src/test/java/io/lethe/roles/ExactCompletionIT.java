@@ -72,7 +72,7 @@ class ExactCompletionIT {
               .setFolds(2)
               .setHeldoutMatch(HeldoutMatchParameters.newBuilder().setSteps(5).build())
               .setCompletion(CompletionStage.EXACT)
-              // trained for one epoch, it may lose more than two points: only the command retrains
+              // trained for one epoch, it may erode by more than the default: the command retrains
               // it
               .setMaxErosion(1)
               .build();
