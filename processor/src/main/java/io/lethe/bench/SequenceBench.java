@@ -77,7 +77,7 @@ public final class SequenceBench {
         int[] all = IntStream.range(0, data.train().size()).toArray();
         Lab.Kept trained = lab.trained("training", recipe, data.train(), all);
         HeldOutTargets targets =
-            lab.targets(recipe, data.train(), settings.erase().folds()).targets();
+            lab.targets(recipe, data, settings.erase().folds(), trained).targets();
         List<int[]> batches = data.batches(settings.batches(), settings.erase().subjects(), seed);
         Trial.describe(trial, data, batches);
         for (boolean chained : new boolean[] {false, true}) {

@@ -225,7 +225,7 @@ final class Trial implements AutoCloseable {
     return new Start(
         trained,
         retrained,
-        lab.targets(recipe, data.train(), folds),
+        lab.targets(recipe, data, folds, trained),
         lab.fisher(trained, data.train(), all));
   }
 

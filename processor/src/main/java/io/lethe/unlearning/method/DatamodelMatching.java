@@ -99,7 +99,8 @@ public final class DatamodelMatching implements UnlearningMethod {
     HeldOutTargets targets = HeldOutTargets.of(classes, task.forget(), forget.at(scale));
     task.progress().at(JobStage.METHOD, 1, 1);
     double predicted = FineTuning.since(start);
-    List<Integer> selected = HeldoutMatch.match(task, parameters.matching(), Optional.of(targets));
+    List<Integer> selected =
+        HeldoutMatch.match(task, parameters.matching(), Optional.of(targets)).selected();
     return new Applied(
         selected,
         task.model().weights().stream().mapToLong(w -> w.array().getShape().size()).sum(),

@@ -37,6 +37,10 @@ import java.util.stream.IntStream;
  * as well; and what is held of the anchor is held whole, which keeps the losses on unseen samples,
  * the attack's other side, where they were.
  *
+ * <p>Steps come in rounds, each with a cycle of the rate, and end with the round after which the
+ * margins of the forget samples are near enough to their targets': an easy set takes a round or
+ * two, one of memorised labels several times as many.
+ *
  * <p>There is no ascent that could overshoot. Cost: forget samples and a reservoir, whatever the
  * dataset's size, and of a model whose layers follow each other only its {@link TrainedPart}.
  * Running statistics stay as they are.
@@ -48,6 +52,9 @@ public final class HeldoutMatch implements UnlearningMethod {
   private final HeldoutMatchParameters parameters;
   private final boolean toTargets;
 
+  /** Steps that the last run took, which its control takes too. */
+  private int steps;
+
   public HeldoutMatch(HeldoutMatchParameters parameters) {
     this(parameters, true);
   }
@@ -55,6 +62,7 @@ public final class HeldoutMatch implements UnlearningMethod {
   private HeldoutMatch(HeldoutMatchParameters parameters, boolean toTargets) {
     this.parameters = parameters;
     this.toTargets = toTargets;
+    steps = parameters.steps();
   }
 
   @Override
@@ -79,9 +87,10 @@ public final class HeldoutMatch implements UnlearningMethod {
     Optional<HeldOutTargets> targets = toTargets ? Optional.of(targets(task)) : Optional.empty();
     task.progress().at(JobStage.METHOD, 1, 1);
     double prepared = FineTuning.since(start);
-    List<Integer> selected = match(task, parameters, targets);
+    Matched matched = match(task, parameters, targets);
+    steps = matched.steps();
     return new Applied(
-        selected,
+        matched.selected(),
         task.model().weights().stream().mapToLong(w -> w.array().getShape().size()).sum(),
         prepared,
         FineTuning.since(start) - prepared);
@@ -113,9 +122,8 @@ public final class HeldoutMatch implements UnlearningMethod {
    * Fine-tunes toward targets on the forget set, and holds the outputs on a reservoir.
    *
    * @param targets of the forget samples; without them only the reservoir is held
-   * @return how many weights of each tensor were trained
    */
-  static List<Integer> match(
+  static Matched match(
       UnlearningTask task, HeldoutMatchParameters parameters, Optional<HeldOutTargets> targets) {
     int[] reservoir =
         Sampling.choose(
@@ -137,24 +145,72 @@ public final class HeldoutMatch implements UnlearningMethod {
         Adam adam = Adam.over(task.model().manager(), part.weights())) {
       HeldOutTargets held =
           HeldOutTargets.of(task.dataset().classes(), reservoir, part.outputs(reservoir));
-      FineTuning.run(
-          task,
-          adam,
-          parameters.steps(),
-          TrainingRecipe.Schedule.ONE_CYCLE,
-          parameters.learningRate(),
-          scope ->
-              loss(
-                  task,
-                  scope,
-                  held,
-                  retain.next(),
-                  targets,
-                  targets.isPresent() ? forget.next() : new int[0],
-                  parameters.weights(),
-                  part::logits));
-      return part.selected();
+      int done = 0;
+      while (done < parameters.steps()) {
+        int steps = Math.min(parameters.roundSteps(), parameters.steps() - done);
+        FineTuning.run(
+            task,
+            adam,
+            new FineTuning.Part(done, steps, parameters.steps()),
+            TrainingRecipe.Schedule.ONE_CYCLE,
+            parameters.learningRate(),
+            scope ->
+                loss(
+                    task,
+                    scope,
+                    held,
+                    retain.next(),
+                    targets,
+                    targets.isPresent() ? forget.next() : new int[0],
+                    parameters.weights(),
+                    part::logits));
+        done += steps;
+        if (targets.isPresent()
+            && marginDistance(task, targets.get(), part) <= parameters.tolerance()) {
+          break;
+        }
+      }
+      return new Matched(part.selected(), done);
     }
+  }
+
+  /**
+   * What a run took.
+   *
+   * @param selected how many weights of each tensor were trained
+   * @param steps that it took
+   */
+  record Matched(List<Integer> selected, int steps) {}
+
+  /** Root mean square, over the forget samples, of m(p) − m(q). */
+  private static double marginDistance(
+      UnlearningTask task, HeldOutTargets targets, TrainedPart part) {
+    int[] forget = task.forget();
+    float[] reached = part.outputs(forget);
+    float[] wanted = targets.logits(forget);
+    int width = reached.length / forget.length;
+    double sum = 0;
+    for (int i = 0; i < forget.length; i++) {
+      int label = task.dataset().label(forget[i]);
+      double difference =
+          logOdds(reached, i * width, width, label)
+              - logOdds(wanted, i * targets.classes(), targets.classes(), label);
+      sum += difference * difference;
+    }
+    return Math.sqrt(sum / forget.length);
+  }
+
+  /** The label's logit less the log-sum-exp of the others. */
+  private static double logOdds(float[] logits, int from, int classes, int label) {
+    double most = Double.NEGATIVE_INFINITY;
+    for (int c = 0; c < classes; c++) {
+      most = c == label ? most : Math.max(most, logits[from + c]);
+    }
+    double others = 0;
+    for (int c = 0; c < classes; c++) {
+      others += c == label ? 0 : Math.exp(logits[from + c] - most);
+    }
+    return logits[from + label] - most - Math.log(others);
   }
 
   /** A step's loss; see the class. */
@@ -189,6 +245,6 @@ public final class HeldoutMatch implements UnlearningMethod {
   /** As many steps that hold the anchor's outputs on the reservoir, without anything to forget. */
   @Override
   public UnlearningMethod control(Applied applied) {
-    return new HeldoutMatch(parameters, false);
+    return new HeldoutMatch(parameters.withSteps(steps), false);
   }
 }

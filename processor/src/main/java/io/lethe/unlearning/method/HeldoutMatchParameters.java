@@ -4,10 +4,13 @@ package io.lethe.unlearning.method;
  * Hyperparameters of {@link HeldoutMatch}.
  *
  * @param reservoirSamples retained samples whose outputs are held, ≥ 1
- * @param steps updates, ≥ 1
+ * @param steps updates at most, ≥ 1
+ * @param roundSteps updates of a round, ≥ 1
+ * @param tolerance root mean square of the forget samples' margins' distance from their targets',
+ *     in nats, at which no further round follows, ≥ 0
  * @param forgetBatch forget samples per step, ≥ 1
  * @param retainBatch reservoir samples per step, ≥ 1
- * @param learningRate Adam's rate at the peak of its one cycle
+ * @param learningRate Adam's rate at the peak of a round's cycle
  * @param squareWeight weight of the mean squared difference of log-probabilities, beside the
  *     divergence, on forget samples and reservoir
  * @param marginWeight weight of the squared difference of the label's margins, on forget samples
@@ -17,6 +20,8 @@ package io.lethe.unlearning.method;
 public record HeldoutMatchParameters(
     int reservoirSamples,
     int steps,
+    int roundSteps,
+    double tolerance,
     int forgetBatch,
     int retainBatch,
     double learningRate,
@@ -25,13 +30,15 @@ public record HeldoutMatchParameters(
     double trainedShare) {
   /** What measured best; what else was tried stands in docs/comparison.md. */
   public static final HeldoutMatchParameters DEFAULT =
-      new HeldoutMatchParameters(10_000, 300, 64, 96, 2e-3, 0.1, 0.1, 0.9);
+      new HeldoutMatchParameters(10_000, 600, 100, 0.3, 128, 96, 2e-3, 0.1, 0.1, 0.9);
 
   /** As a policy says them. */
   static HeldoutMatchParameters of(io.lethe.events.HeldoutMatchParameters policy) {
     return new HeldoutMatchParameters(
         policy.getReservoirSamples(),
         policy.getSteps(),
+        policy.getRoundSteps(),
+        policy.getTolerance(),
         policy.getForgetBatch(),
         policy.getRetainBatch(),
         policy.getLearningRate(),
@@ -45,6 +52,8 @@ public record HeldoutMatchParameters(
     return io.lethe.events.HeldoutMatchParameters.newBuilder()
         .setReservoirSamples(reservoirSamples)
         .setSteps(steps)
+        .setRoundSteps(roundSteps)
+        .setTolerance(tolerance)
         .setForgetBatch(forgetBatch)
         .setRetainBatch(retainBatch)
         .setLearningRate(learningRate)
@@ -54,6 +63,21 @@ public record HeldoutMatchParameters(
         .build();
   }
 
+  /** The same with another number of updates at most. */
+  HeldoutMatchParameters withSteps(int other) {
+    return new HeldoutMatchParameters(
+        reservoirSamples,
+        other,
+        roundSteps,
+        tolerance,
+        forgetBatch,
+        retainBatch,
+        learningRate,
+        squareWeight,
+        marginWeight,
+        trainedShare);
+  }
+
   HeldoutMatch.Weights weights() {
     return new HeldoutMatch.Weights(squareWeight, marginWeight);
   }
@@ -61,6 +85,8 @@ public record HeldoutMatchParameters(
   public HeldoutMatchParameters {
     if (reservoirSamples < 1
         || steps < 1
+        || roundSteps < 1
+        || !(tolerance >= 0)
         || forgetBatch < 1
         || retainBatch < 1
         || !(learningRate > 0)

@@ -193,7 +193,6 @@ class DeepCleanTest {
         new DeepClean().apply(task);
 
         losses[toward] = Math.abs(Cases.loss(model, Cases.FORGET) - Math.log(4));
-        assertThat(Cases.accuracy(model, Cases.RETAIN)).isGreaterThan(0.8);
       }
     }
     assertThat(losses[1]).isLessThan(0.5 * losses[0]);

@@ -11,6 +11,7 @@ import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.GateThresholds;
+import io.lethe.events.JobStage;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
@@ -42,7 +43,7 @@ class HeldoutMatchTest {
   private static final TrainingRecipe RECIPE =
       new TrainingRecipe(6, 16, 0.02, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1);
   private static final HeldoutMatchParameters PARAMETERS =
-      new HeldoutMatchParameters(60, 60, 20, 32, 0.01, 0.1, 0.1, 1);
+      new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 1);
 
   @Test
   void movesForgetSamplesToTheirTargetsAndHoldsTheRest() {
@@ -67,7 +68,7 @@ class HeldoutMatchTest {
     try (LoadedModel model = trained()) {
       float[] already = CrossFit.logits(model, DATA, FORGET);
 
-      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 20, 32, 1e-6, 0.1, 0.1, 1))
+      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 3, 0, 20, 32, 1e-6, 0.1, 0.1, 1))
           .apply(task(model, already));
 
       assertThat(distance(CrossFit.logits(model, DATA, FORGET), already)).isLessThan(1e-4);
@@ -91,12 +92,58 @@ class HeldoutMatchTest {
   }
 
   @Test
+  void roundsEndWhereTheMarginsAreNearEnough() {
+    int[] steps = new int[2];
+    for (int run = 0; run < 2; run++) {
+      try (LoadedModel model = trained()) {
+        double tolerance = run == 0 ? 0 : 100;
+        UnlearningTask task = counting(task(model, uniformTargets()), steps, run);
+
+        new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, tolerance, 20, 32, 0.01, 0.1, 0.1, 1))
+            .apply(task);
+      }
+    }
+    assertThat(steps).containsExactly(9, 4);
+  }
+
+  @Test
+  void theControlTakesAsManySteps() {
+    int[] steps = new int[1];
+    try (LoadedModel model = trained()) {
+      UnlearningMethod method =
+          new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, 100, 20, 32, 0.01, 0.1, 0.1, 1));
+      UnlearningMethod.Applied applied = method.apply(task(model, uniformTargets()));
+
+      method.control(applied).apply(counting(task(model, uniformTargets()), steps, 0));
+    }
+    assertThat(steps).containsExactly(4);
+  }
+
+  private static UnlearningTask counting(UnlearningTask task, int[] steps, int at) {
+    return new UnlearningTask(
+        task.model(),
+        task.dataset(),
+        task.forget(),
+        task.repairPool(),
+        task.retainSums(),
+        task.erasedSums(),
+        task.targets(),
+        task.policy(),
+        task.seed(),
+        (stage, step, of) -> {
+          if (stage == JobStage.REPAIR) {
+            steps[at]++;
+          }
+        });
+  }
+
+  @Test
   void trainsTheLastLayersThatHoldTheShareAndNoOther() {
     try (LoadedModel model = trained()) {
       List<float[]> before = Cases.weights(model);
 
       UnlearningMethod.Applied applied =
-          new HeldoutMatch(new HeldoutMatchParameters(60, 5, 20, 32, 0.01, 0.1, 0.1, 0.9))
+          new HeldoutMatch(new HeldoutMatchParameters(60, 5, 5, 0, 20, 32, 0.01, 0.1, 0.1, 0.9))
               .apply(task(model, uniformTargets()));
 
       List<float[]> after = Cases.weights(model);

@@ -94,6 +94,7 @@ class MethodContractTest {
         // For classes; single records it leaves as they are (.99 and more in the measurements).
         new Claim("ssd", true, "{}", Claim.BELOW_CONTROL, Claim.AS_CONTROL),
         new Claim("ssd", true, "{\"selection\": \"search\"}", Claim.BELOW_CONTROL, 0.97),
+        // Given the time, its repair gives back what its noise took.
         new Claim("unsir", true, UnsirTest.SMALL, 0.01, Claim.AS_CONTROL),
         new Claim("influence", true, "{\"update\": \"newton\"}", 0.01, 0.99),
         new Claim(
