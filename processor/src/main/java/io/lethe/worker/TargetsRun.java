@@ -75,36 +75,33 @@ final class TargetsRun {
             IntStream.range(0, dataset.size()).toArray(),
             sample -> dataset.subject(sample).orElseGet(() -> dataset.sampleId(sample)),
             recipe.training().seed());
-    List<String> ids = new ArrayList<>();
-    float[] logits = new float[dataset.size() * dataset.classes()];
+    HeldOutTargets[] targets = new HeldOutTargets[folds];
     for (int fold = 0; fold < folds; fold++) {
-      HeldOutTargets targets = fold(dataset, crossFit, split, fold);
-      int[] samples = split.get(fold);
-      float[] rows = targets.logits(samples);
-      System.arraycopy(rows, 0, logits, ids.size() * dataset.classes(), rows.length);
-      Arrays.stream(samples).mapToObj(dataset::sampleId).forEach(ids::add);
+      targets[fold] = kept(dataset, split.get(fold), fold).orElse(null);
     }
+    crossFit.folds(
+        dataset,
+        split,
+        IntStream.range(0, folds).filter(fold -> targets[fold] == null).toArray(),
+        (stage, step, steps) -> inputs.progress().at(JobStage.TRAIN, step, steps),
+        (fold, logits) -> {
+          targets[fold] = HeldOutTargets.of(dataset.classes(), split.get(fold), logits);
+          keep(dataset, split.get(fold), targets[fold], fold);
+        });
     IntStream.range(0, folds).forEach(fold -> inputs.artifacts().discard(name(fold)));
-    return new HeldOutRows(dataset.classes(), ids, logits);
+    return joined(dataset, split, targets);
   }
 
-  private HeldOutTargets fold(
-      SampleDataset dataset, CrossFit crossFit, List<int[]> split, int fold) {
-    Optional<HeldOutTargets> done = kept(dataset, split.get(fold), fold);
-    if (done.isPresent()) {
-      return done.get();
+  private static HeldOutRows joined(
+      SampleDataset dataset, List<int[]> split, HeldOutTargets[] targets) {
+    List<String> ids = new ArrayList<>();
+    float[] logits = new float[dataset.size() * dataset.classes()];
+    for (int fold = 0; fold < targets.length; fold++) {
+      float[] rows = targets[fold].logits(split.get(fold));
+      System.arraycopy(rows, 0, logits, ids.size() * dataset.classes(), rows.length);
+      Arrays.stream(split.get(fold)).mapToObj(dataset::sampleId).forEach(ids::add);
     }
-    int folds = split.size();
-    float[] logits =
-        crossFit.fold(
-            dataset,
-            split,
-            fold,
-            (stage, step, steps) ->
-                inputs.progress().at(JobStage.TRAIN, fold * steps + step, folds * steps));
-    HeldOutTargets targets = HeldOutTargets.of(dataset.classes(), split.get(fold), logits);
-    keep(dataset, split.get(fold), targets, fold);
-    return targets;
+    return new HeldOutRows(dataset.classes(), ids, logits);
   }
 
   /** What an earlier run of the job found for a fold; another file is as good as none. */
