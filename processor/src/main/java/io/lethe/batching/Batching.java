@@ -251,8 +251,7 @@ final class Batching {
       case APPLIED -> put(goOn(releases.completeIfWhole(state)));
       case INCOMPLETE ->
           log.error(
-              "held-out targets arrived incomplete; their job will be offered again modelId={}"
-                  + " jobId={}",
+              "held-out targets arrived incomplete; their job will be offered again modelId={} jobId={}",
               chunk.getModelId(),
               chunk.getJobId());
       case STAGED, DUPLICATE -> {}
@@ -271,8 +270,7 @@ final class Batching {
       case APPLIED -> put(goOn(releases.completeIfWhole(state)));
       case INCOMPLETE ->
           log.error(
-              "a Fisher update arrived incomplete; its job will be offered again modelId={}"
-                  + " jobId={}",
+              "a Fisher update arrived incomplete; its job will be offered again modelId={} jobId={}",
               chunk.getModelId(),
               chunk.getJobId());
       case STAGED, DUPLICATE -> {}

@@ -100,8 +100,7 @@ public final class RestoreBench {
       terminal.line(
           String.format(
               Locale.ROOT,
-              "  restored %,d MiB in %.1f s: %.0f MiB/s; disk, sequential%s: %.0f MiB/s; ratio"
-                  + " %.2f",
+              "  restored %,d MiB in %.1f s: %.0f MiB/s; disk, sequential%s: %.0f MiB/s; ratio %.2f",
               settings.storedMib(),
               seconds,
               rate,

@@ -81,8 +81,7 @@ public final class StreamApp implements AutoCloseable, FisherSource, ForgetSourc
               .ifPresentOrElse(
                   registry ->
                       log.warn(
-                          "a record waits for the schema registry, its stream thread is replaced:"
-                              + " {}",
+                          "a record waits for the schema registry, its stream thread is replaced: {}",
                           registry.getMessage()),
                   () -> log.error("stream thread died and is replaced", error));
           return StreamThreadExceptionResponse.REPLACE_THREAD;
