@@ -10,6 +10,7 @@ import io.lethe.fisher.SafetensorsFile;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutTargets;
@@ -83,7 +84,7 @@ final class Lab {
   }
 
   /** Held-out targets of all samples of a dataset, from folds of whole data subjects. */
-  Targets targets(Recipe recipe, SampleDataset data, int folds) {
+  private Targets targets(Recipe recipe, SampleDataset data, int folds) {
     CrossFit crossFit =
         new CrossFit(
             () -> recipe.init().create(recipe.training().seed()), recipe.training(), folds);
@@ -119,6 +120,14 @@ final class Lab {
     float[] rows = new float[order.length * data.classes()];
     logits.flip().asFloatBuffer().get(rows);
     return new Targets(HeldOutTargets.of(data.classes(), order, rows), seconds);
+  }
+
+  /** The same, made as sure as a model of this cache is of a holdout set. */
+  Targets targets(Recipe recipe, ErasureData data, int folds, Kept trained) {
+    Targets raw = targets(recipe, data.train(), folds);
+    try (LoadedModel model = LoadedModel.load(trained.file(), io.lethe.events.ModelFormat.DJL)) {
+      return new Targets(Confidence.adjusted(raw.targets(), model, data.holdout()), raw.seconds());
+    }
   }
 
   /** Sums of squared gradients of a model of this cache over some samples. */

@@ -6,6 +6,8 @@ import io.lethe.dataset.SubsetDataset;
 import io.lethe.events.JobStage;
 import io.lethe.events.UnlearningJob;
 import io.lethe.heldout.HeldOutRows;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
@@ -15,7 +17,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -42,12 +43,29 @@ final class TargetsRun {
    * @param erased samples of it that no model is trained on any more
    */
   HeldOutRows run(SampleDataset dataset, List<String> erased) {
-    return job.getHeldoutUri().isPresent()
-        ? imported(dataset)
-        : crossFitted(SubsetDataset.without(dataset, erased));
+    if (job.getHeldoutUri().isPresent()) {
+      HeldOutTargets targets = adjusted(imported(dataset));
+      return rows(dataset, targets.samples(), targets);
+    }
+    SampleDataset rest = SubsetDataset.without(dataset, erased);
+    HeldOutTargets targets = adjusted(crossFitted(rest));
+    return rows(rest, targets.samples(), targets);
   }
 
-  private HeldOutRows imported(SampleDataset dataset) {
+  /** As sure as the anchor is of its holdout set, where it has one. */
+  private HeldOutTargets adjusted(HeldOutTargets targets) {
+    return inputs
+        .holdout()
+        .map(
+            holdout -> {
+              try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
+                return Confidence.adjusted(targets, anchor, holdout);
+              }
+            })
+        .orElse(targets);
+  }
+
+  private HeldOutTargets imported(SampleDataset dataset) {
     Path file =
         inputs
             .artifacts()
@@ -55,8 +73,7 @@ final class TargetsRun {
                 ArtifactStores.location(job.getHeldoutUri().orElseThrow()),
                 job.getHeldoutSha256().orElseThrow());
     try {
-      HeldOutTargets targets = HeldOutFile.readKnown(file, dataset);
-      return rows(dataset, targets.samples(), targets);
+      return HeldOutFile.readKnown(file, dataset);
     } catch (IllegalArgumentException e) {
       // Its message may name a sample.
       throw new UnlearningException(
@@ -64,7 +81,7 @@ final class TargetsRun {
     }
   }
 
-  private HeldOutRows crossFitted(SampleDataset dataset) {
+  private HeldOutTargets crossFitted(SampleDataset dataset) {
     Recipe recipe = recipe(job, dataset);
     int folds = job.getPolicy().getFolds();
     CrossFit crossFit =
@@ -92,16 +109,18 @@ final class TargetsRun {
     return joined(dataset, split, targets);
   }
 
-  private static HeldOutRows joined(
+  private static HeldOutTargets joined(
       SampleDataset dataset, List<int[]> split, HeldOutTargets[] targets) {
-    List<String> ids = new ArrayList<>();
-    float[] logits = new float[dataset.size() * dataset.classes()];
+    int[] samples = new int[dataset.size()];
+    float[] logits = new float[samples.length * dataset.classes()];
+    int done = 0;
     for (int fold = 0; fold < targets.length; fold++) {
       float[] rows = targets[fold].logits(split.get(fold));
-      System.arraycopy(rows, 0, logits, ids.size() * dataset.classes(), rows.length);
-      Arrays.stream(split.get(fold)).mapToObj(dataset::sampleId).forEach(ids::add);
+      System.arraycopy(rows, 0, logits, done * dataset.classes(), rows.length);
+      System.arraycopy(split.get(fold), 0, samples, done, split.get(fold).length);
+      done += split.get(fold).length;
     }
-    return new HeldOutRows(dataset.classes(), ids, logits);
+    return HeldOutTargets.of(dataset.classes(), samples, logits);
   }
 
   /** What an earlier run of the job found for a fold; another file is as good as none. */
