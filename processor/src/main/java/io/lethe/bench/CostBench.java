@@ -80,7 +80,8 @@ final class CostBench {
       double[] largeSeconds,
       double[] smallSeconds,
       double[] fisher) {
-    Recipe recipe = EraseBench.Case.CLEAN.recipe(EraseBench.Case.CLEAN.data(settings, SEED), SEED);
+    Recipe recipe =
+        EraseBench.Case.CLEAN.recipe(settings, EraseBench.Case.CLEAN.data(settings, SEED), SEED);
     double batch = Figures.median(largeSeconds);
     double retraining = large.epoch().seconds() * recipe.training().epochs();
     ObjectNode json = JsonNodeFactory.instance.objectNode();
@@ -114,7 +115,7 @@ final class CostBench {
 
   private Job job(ErasureData data, int[] forget, Path output) {
     int[] all = IntStream.range(0, data.train().size()).toArray();
-    Recipe recipe = EraseBench.Case.CLEAN.recipe(data, SEED).withEpochs(1);
+    Recipe recipe = EraseBench.Case.CLEAN.recipe(settings, data, SEED).withEpochs(1);
     Lab.Kept epoch = lab.trained("one epoch", recipe, data.train(), all);
     Lab.Sums sums = lab.fisher(epoch, data.train(), all);
     GateThresholds open =
@@ -127,6 +128,7 @@ final class CostBench {
     UnlearningPolicy policy =
         UnlearningPolicy.newBuilder(DefaultPolicy.forShare((double) forget.length / all.length))
             .setLadder(List.of(HeldoutMatch.NAME))
+            .setMethodParameters(settings.parameters())
             .setGate(open)
             .build();
     UnlearningRequest request =

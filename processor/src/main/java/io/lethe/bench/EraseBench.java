@@ -1,6 +1,5 @@
 package io.lethe.bench;
 
-import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -8,10 +7,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.model.BlockRecipe;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.TrainingRecipe;
 import io.lethe.unlearning.method.HeldoutMatch;
-import io.lethe.unlearning.method.HeldoutMatchParameters;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,7 +19,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Every method against retraining: how near does each come to a model that never saw the forget
@@ -43,9 +44,12 @@ public final class EraseBench {
    * @param samples about how many training samples to keep of it; 0 for all
    * @param subjects data subjects in a batch
    * @param folds of cross-fitting
-   * @param methods names of methods to compare; those that lack what they need are left out
-   * @param tuned hyperparameters of heldout-match, where not the defaults
+   * @param methods names of methods to compare, or {@code ladder} for a whole job; those that lack
+   *     what they need are left out
+   * @param parameters hyperparameters by the method's name, as JSON, where not the defaults
    * @param seeds how many
+   * @param firstSeed the first of them
+   * @param training how models are trained, where not as the case says
    * @param cache folder of trained models
    */
   public record Settings(
@@ -56,12 +60,15 @@ public final class EraseBench {
       int subjects,
       int folds,
       List<String> methods,
-      Optional<HeldoutMatchParameters> tuned,
+      Map<String, String> parameters,
       int seeds,
+      long firstSeed,
+      Optional<Training> training,
       Path cache) {
     public Settings {
       cases = List.copyOf(cases);
       methods = List.copyOf(methods);
+      parameters = Map.copyOf(parameters);
       cases.stream().filter(name -> !name.equals(COST)).forEach(Case::of);
       if (seeds < 1 || subjects < 1 || samples < 0) {
         throw new IllegalArgumentException(
@@ -70,21 +77,41 @@ public final class EraseBench {
     }
   }
 
+  /**
+   * How a model is made: a convolutional network, trained by Adam at a rate of one cycle.
+   *
+   * @param batch samples per step
+   * @param rate at the peak
+   * @param widths filters of each convolution, then units of the dense layer
+   */
+  public record Training(int epochs, int batch, double rate, List<Integer> widths) {
+    public Training {
+      widths = List.copyOf(widths);
+    }
+
+    Recipe recipe(ErasureData data, long seed) {
+      return Recipe.of(
+          BlockRecipe.cnn(
+              data.train().sampleShape(), data.train().classes(), widths.toArray(Integer[]::new)),
+          new TrainingRecipe(epochs, batch, rate, TrainingRecipe.Schedule.ONE_CYCLE, 0, seed));
+    }
+  }
+
   /** A kind of model and data. */
   enum Case {
     /** The dataset as it is. Doing nothing is already close: an easy set is hardly memorised. */
     CLEAN(0) {
       @Override
-      Recipe recipe(ErasureData data, long seed) {
-        return convolutional(data, 8, seed, 8, 16, 512);
+      Training training(ErasureData data) {
+        return new Training(8, 128, 0.003, List.of(8, 16, 512));
       }
     },
     /** 15 % of the labels changed at random: only memory gets those right. */
     CHANGED(0.15) {
       @Override
-      Recipe recipe(ErasureData data, long seed) {
+      Training training(ErasureData data) {
         int epochs = data.train().size() > 20_000 ? 36 : 24;
-        return convolutional(data, epochs, seed, 8, 16, 512);
+        return new Training(epochs, 128, 0.003, List.of(8, 16, 512));
       }
     },
     /**
@@ -92,8 +119,8 @@ public final class EraseBench {
      */
     CLASS(0) {
       @Override
-      Recipe recipe(ErasureData data, long seed) {
-        return convolutional(data, 8, seed, 8, 16, 512);
+      Training training(ErasureData data) {
+        return new Training(8, 128, 0.003, List.of(8, 16, 512));
       }
 
       @Override
@@ -104,15 +131,20 @@ public final class EraseBench {
       }
 
       @Override
+      Set<Integer> forgetClasses() {
+        return Set.of(0);
+      }
+
+      @Override
       boolean suits(String method) {
-        return !method.equals(HeldoutMatch.NAME);
+        return !method.equals(HeldoutMatch.NAME) && !method.equals(Trial.LADDER);
       }
     },
     /** 8,000 generated images that a large model learns by heart and generalises badly from. */
     OVERFIT(0) {
       @Override
-      Recipe recipe(ErasureData data, long seed) {
-        return convolutional(data, 24, seed, 16, 32, 256);
+      Training training(ErasureData data) {
+        return new Training(24, 128, 0.003, List.of(16, 32, 256));
       }
 
       @Override
@@ -134,11 +166,21 @@ public final class EraseBench {
       this.changedShare = changedShare;
     }
 
-    abstract Recipe recipe(ErasureData data, long seed);
+    /** How its models are trained: until they are right on 99.5 % of what they were trained on. */
+    abstract Training training(ErasureData data);
+
+    Recipe recipe(Settings settings, ErasureData data, long seed) {
+      return settings.training().orElseGet(() -> training(data)).recipe(data, seed);
+    }
 
     /** What a batch erases, ascending. */
     int[] forget(ErasureData data, int subjects, long seed) {
       return data.batches(1, subjects, seed).get(0);
+    }
+
+    /** Whole classes that a batch erases. */
+    Set<Integer> forgetClasses() {
+      return Set.of();
     }
 
     /** Whether a method is for such a forget set. */
@@ -172,6 +214,14 @@ public final class EraseBench {
     lab = new Lab(settings.cache(), terminal);
   }
 
+  /** Everything that can be compared. */
+  public static List<String> allMethods() {
+    return Stream.concat(
+            Stream.of(Trial.LADDER),
+            MethodCatalogue.installed().entries().stream().map(MethodCatalogue.Entry::name))
+        .toList();
+  }
+
   /** Takes the figures as far as they are. */
   public interface Sink {
     void write(ObjectNode figures) throws IOException;
@@ -195,7 +245,9 @@ public final class EraseBench {
       List<ObjectNode> trials = new ArrayList<>();
       ObjectNode of = json.putObject(name);
       ArrayNode seeds = of.putArray("seeds");
-      for (int seed = 1; seed <= settings.seeds(); seed++) {
+      for (long seed = settings.firstSeed();
+          seed < settings.firstSeed() + settings.seeds();
+          seed++) {
         ObjectNode trial = trial(Case.of(name), seed);
         trials.add(trial);
         seeds.add(trial);
@@ -215,7 +267,7 @@ public final class EraseBench {
   private ObjectNode trial(Case kind, long seed) {
     ErasureData data = kind.data(settings, seed);
     int[] forget = kind.forget(data, settings.subjects(), seed);
-    Recipe recipe = kind.recipe(data, seed);
+    Recipe recipe = kind.recipe(settings, data, seed);
     Trial.Start start = Trial.prepare(lab, recipe, data, forget, settings.folds());
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("seed", seed);
@@ -226,7 +278,9 @@ public final class EraseBench {
     seconds.put("folds", start.targets().seconds());
     seconds.put("fisher", start.sums().seconds());
     ObjectNode rows = json.putObject("rows");
-    try (Trial trial = new Trial(data, forget, start, settings.tuned(), seed, terminal)) {
+    try (Trial trial =
+        new Trial(
+            data, forget, kind.forgetClasses(), start, settings.parameters(), seed, terminal)) {
       trial.references(rows);
       for (String method : settings.methods()) {
         if (kind.suits(method) && !trial.run(method, rows)) {
@@ -263,12 +317,5 @@ public final class EraseBench {
                   : "      -               -",
               row.path("tow").asDouble()));
     }
-  }
-
-  private static Recipe convolutional(ErasureData data, int epochs, long seed, Integer... widths) {
-    Shape shape = data.train().sampleShape();
-    return Recipe.of(
-        BlockRecipe.cnn(shape, data.train().classes(), widths),
-        new TrainingRecipe(epochs, 128, 0.003, TrainingRecipe.Schedule.ONE_CYCLE, 0, seed));
   }
 }

@@ -10,6 +10,7 @@ import io.lethe.fisher.SafetensorsFile;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutTargets;
@@ -25,6 +26,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.function.DoubleSupplier;
 import java.util.stream.IntStream;
 
 /**
@@ -82,34 +84,34 @@ final class Lab {
   }
 
   /** Held-out targets of all samples of a dataset, from folds of whole data subjects. */
-  Targets targets(Recipe recipe, SampleDataset data, int folds) {
+  private Targets targets(Recipe recipe, SampleDataset data, int folds) {
     CrossFit crossFit =
         new CrossFit(
             () -> recipe.init().create(recipe.training().seed()), recipe.training(), folds);
     int[] all = IntStream.range(0, data.size()).toArray();
     List<int[]> split =
         crossFit.split(all, i -> data.subject(i).orElseThrow(), recipe.training().seed());
+    int[] missing =
+        IntStream.range(0, folds)
+            .filter(fold -> !isKept(foldKey(recipe, data, split, fold)))
+            .toArray();
+    long[] last = {System.nanoTime()};
+    crossFit.folds(
+        data,
+        split,
+        missing,
+        progress("cross-fitting", recipe),
+        (fold, values) -> {
+          double seconds = (System.nanoTime() - last[0]) / NANOS;
+          last[0] = System.nanoTime();
+          write(foldKey(recipe, data, split, fold), file -> write(file, values), () -> seconds);
+        });
     int[] order = new int[data.size()];
     ByteBuffer logits = ByteBuffer.allocate(data.size() * data.classes() * Float.BYTES);
     int at = 0;
     double seconds = 0;
     for (int fold = 0; fold < folds; fold++) {
-      int current = fold;
-      Kept kept =
-          keep(
-              "fold",
-              recipe.toJson() + data.digest() + Arrays.toString(split.get(fold)),
-              file -> {
-                float[] values =
-                    crossFit.fold(
-                        data,
-                        split,
-                        current,
-                        progress("fold %d of %d".formatted(current + 1, folds), recipe));
-                ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES);
-                bytes.asFloatBuffer().put(values);
-                Files.write(file, bytes.array());
-              });
+      Kept kept = kept(foldKey(recipe, data, split, fold));
       System.arraycopy(split.get(fold), 0, order, at, split.get(fold).length);
       at += split.get(fold).length;
       seconds += kept.seconds();
@@ -118,6 +120,14 @@ final class Lab {
     float[] rows = new float[order.length * data.classes()];
     logits.flip().asFloatBuffer().get(rows);
     return new Targets(HeldOutTargets.of(data.classes(), order, rows), seconds);
+  }
+
+  /** The same, made as sure as a model of this cache is of a holdout set. */
+  Targets targets(Recipe recipe, ErasureData data, int folds, Kept trained) {
+    Targets raw = targets(recipe, data.train(), folds);
+    try (LoadedModel model = LoadedModel.load(trained.file(), io.lethe.events.ModelFormat.DJL)) {
+      return new Targets(Confidence.adjusted(raw.targets(), model, data.holdout()), raw.seconds());
+    }
   }
 
   /** Sums of squared gradients of a model of this cache over some samples. */
@@ -148,23 +158,56 @@ final class Lab {
   }
 
   private Kept keep(String kind, String recipe, Maker maker) {
-    String key = Sha256.of((kind + recipe).getBytes(StandardCharsets.UTF_8));
-    Path file = cache.resolve(kind + "-" + key);
-    Path note = cache.resolve(kind + "-" + key + ".json");
+    String key = key(kind, recipe);
+    if (!isKept(key)) {
+      long began = System.nanoTime();
+      write(key, maker, () -> (System.nanoTime() - began) / NANOS);
+    }
+    return kept(key);
+  }
+
+  private static String key(String kind, String recipe) {
+    return kind + "-" + Sha256.of((kind + recipe).getBytes(StandardCharsets.UTF_8));
+  }
+
+  private Path note(String key) {
+    return cache.resolve(key + ".json");
+  }
+
+  private boolean isKept(String key) {
+    return Files.exists(note(key));
+  }
+
+  /** Writes a file, and last the note that it is whole. */
+  private void write(String key, Maker maker, DoubleSupplier seconds) {
     try {
-      if (!Files.exists(note)) {
-        Path partial = Files.createTempFile(cache, kind, ".partial");
-        long began = System.nanoTime();
-        maker.make(partial);
-        double seconds = (System.nanoTime() - began) / NANOS;
-        Files.move(partial, file, StandardCopyOption.REPLACE_EXISTING);
-        Files.writeString(note, JSON.createObjectNode().put("seconds", seconds).toString());
-      }
-      JsonNode kept = JSON.readTree(Files.readString(note));
-      return new Kept(file, kept.path("seconds").asDouble());
+      Path partial = Files.createTempFile(cache, key, ".partial");
+      maker.make(partial);
+      Files.move(partial, cache.resolve(key), StandardCopyOption.REPLACE_EXISTING);
+      Files.writeString(
+          note(key), JSON.createObjectNode().put("seconds", seconds.getAsDouble()).toString());
     } catch (IOException e) {
       throw new IllegalArgumentException(cache + ": cannot be read or written", e);
     }
+  }
+
+  private Kept kept(String key) {
+    try {
+      JsonNode note = JSON.readTree(Files.readString(note(key)));
+      return new Kept(cache.resolve(key), note.path("seconds").asDouble());
+    } catch (IOException e) {
+      throw new IllegalArgumentException(cache + ": cannot be read or written", e);
+    }
+  }
+
+  private static String foldKey(Recipe recipe, SampleDataset data, List<int[]> split, int fold) {
+    return key("fold", recipe.toJson() + data.digest() + Arrays.toString(split.get(fold)));
+  }
+
+  private static void write(Path file, float[] values) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES);
+    bytes.asFloatBuffer().put(values);
+    Files.write(file, bytes.array());
   }
 
   private static byte[] read(Path file) {

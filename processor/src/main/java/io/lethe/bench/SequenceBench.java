@@ -6,17 +6,18 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.events.ModelFormat;
+import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.UnlearningTask;
 import io.lethe.unlearning.method.HeldoutMatch;
-import io.lethe.unlearning.method.HeldoutMatchParameters;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -66,16 +67,17 @@ public final class SequenceBench {
     json.put("subjectsPerBatch", settings.erase().subjects());
     for (String name : settings.erase().cases()) {
       ArrayNode seeds = json.putObject(name).putArray("seeds");
-      for (int seed = 1; seed <= settings.erase().seeds(); seed++) {
+      long first = settings.erase().firstSeed();
+      for (long seed = first; seed < first + settings.erase().seeds(); seed++) {
         ObjectNode trial = seeds.addObject();
         trial.put("seed", seed);
         EraseBench.Case kind = EraseBench.Case.of(name);
         ErasureData data = kind.data(settings.erase(), seed);
-        Recipe recipe = kind.recipe(data, seed);
+        Recipe recipe = kind.recipe(settings.erase(), data, seed);
         int[] all = IntStream.range(0, data.train().size()).toArray();
         Lab.Kept trained = lab.trained("training", recipe, data.train(), all);
         HeldOutTargets targets =
-            lab.targets(recipe, data.train(), settings.erase().folds()).targets();
+            lab.targets(recipe, data, settings.erase().folds(), trained).targets();
         List<int[]> batches = data.batches(settings.batches(), settings.erase().subjects(), seed);
         Trial.describe(trial, data, batches);
         for (boolean chained : new boolean[] {false, true}) {
@@ -131,9 +133,8 @@ public final class SequenceBench {
           }
           long began = System.nanoTime();
           int[] forget = chained ? batches.get(b) : erased;
-          HeldoutMatchParameters parameters =
-              settings.erase().tuned().orElse(HeldoutMatchParameters.DEFAULT);
-          new HeldoutMatch(parameters).apply(task(model, forget, erased, b));
+          UnlearningTask task = task(model, forget, erased, b);
+          MethodCatalogue.installed().create(HeldoutMatch.NAME, task.policy()).apply(task);
           ObjectNode release = releases.addObject();
           release.put("batch", b + 1);
           release.put("erasedSamples", erased.length);
@@ -195,7 +196,10 @@ public final class SequenceBench {
           unused,
           unused,
           Optional.of(targets),
-          DefaultPolicy.forShare((double) forget.length / data.train().size()),
+          UnlearningPolicy.newBuilder(
+                  DefaultPolicy.forShare((double) forget.length / data.train().size()))
+              .setMethodParameters(settings.erase().parameters())
+              .build(),
           seed * 1_000 + b,
           Progress.NONE);
     }

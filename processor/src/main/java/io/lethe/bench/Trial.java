@@ -3,25 +3,35 @@ package io.lethe.bench;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.dataset.SampleDataset;
 import io.lethe.events.JobStage;
 import io.lethe.events.ModelFormat;
+import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.UnlearningMethod;
+import io.lethe.unlearning.UnlearningPipeline;
+import io.lethe.unlearning.UnlearningRequest;
+import io.lethe.unlearning.UnlearningResult;
 import io.lethe.unlearning.UnlearningTask;
-import io.lethe.unlearning.method.HeldoutMatch;
-import io.lethe.unlearning.method.HeldoutMatchParameters;
 import io.lethe.unlearning.method.RandomMask;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /** One model and one forget set: every method from the same weights, on the same samples. */
@@ -30,7 +40,6 @@ final class Trial implements AutoCloseable {
 
   private final int[] forget;
   private final Progress progress;
-  private final Optional<HeldoutMatchParameters> tuned;
   private final Yardstick yardstick;
   private final Yardstick.Measured retrained;
   private final LoadedModel model;
@@ -38,23 +47,31 @@ final class Trial implements AutoCloseable {
   private final NDList weights;
   private final UnlearningTask task;
   private final double fisherSeconds;
+  private final Start start;
+  private final SampleDataset holdout;
+
+  /** The row of the whole pipeline: gate, and ladder as shipped. */
+  static final String LADDER = "ladder";
 
   /** What every method of a trial starts from. */
   record Start(Lab.Kept trained, Lab.Kept retrained, Lab.Targets targets, Lab.Sums sums) {}
 
   /**
    * @param forget positions in the training data
-   * @param tuned hyperparameters of held-out matching, where not the defaults
+   * @param forgetClasses whole classes that they are; empty where they are single samples
+   * @param parameters hyperparameters by the method's name, as JSON, where not the defaults
    */
   Trial(
       ErasureData data,
       int[] forget,
+      Set<Integer> forgetClasses,
       Start start,
-      Optional<HeldoutMatchParameters> tuned,
+      Map<String, String> parameters,
       long seed,
       Terminal terminal) {
     this.forget = forget.clone();
-    this.tuned = tuned;
+    this.start = start;
+    holdout = data.holdout();
     progress = ShownProgress.ofJob(terminal);
     yardstick = new Yardstick(data, forget, new int[0], seed);
     retrained = measured(start.retrained());
@@ -64,18 +81,31 @@ final class Trial implements AutoCloseable {
     long began = System.nanoTime();
     FisherDiagonal batch = new FisherComputer(model).sum(data.train(), forget, progress);
     fisherSeconds = (System.nanoTime() - began) / NANOS;
-    boolean[] gone = new boolean[data.train().size()];
-    Arrays.stream(forget).forEach(index -> gone[index] = true);
+    JobSamples samples =
+        new JobSamples(
+            data.train(),
+            Optional.of(holdout),
+            forget,
+            forgetClasses,
+            new int[0],
+            Optional.empty(),
+            seed);
     task =
         new UnlearningTask(
             model,
             data.train(),
             this.forget,
-            IntStream.range(0, gone.length).filter(index -> !gone[index]).toArray(),
+            forgetClasses,
+            samples.repairPool(),
+            Optional.of(samples.unseen()),
             start.sums().sums().minus(batch),
             batch,
             Optional.of(start.targets().targets()),
-            DefaultPolicy.forShare((double) forget.length / data.train().size()),
+            Optional.empty(),
+            UnlearningPolicy.newBuilder(
+                    DefaultPolicy.forShare((double) forget.length / data.train().size()))
+                .setMethodParameters(parameters)
+                .build(),
             seed,
             progress);
   }
@@ -93,10 +123,11 @@ final class Trial implements AutoCloseable {
    * @return whether the method has what it needs
    */
   boolean run(String name, ObjectNode rows) {
-    UnlearningMethod method =
-        name.equals(HeldoutMatch.NAME) && tuned.isPresent()
-            ? new HeldoutMatch(tuned.get())
-            : MethodCatalogue.installed().create(name, task.policy());
+    if (name.equals(LADDER)) {
+      rows.set(LADDER, ladder());
+      return true;
+    }
+    UnlearningMethod method = MethodCatalogue.installed().create(name, task.policy());
     if (method.missing(task).isPresent()) {
       return false;
     }
@@ -120,6 +151,48 @@ final class Trial implements AutoCloseable {
     rows.set(name, row);
     model.assignWeights(weights);
     return applied;
+  }
+
+  /** What a job does with the default policy: its rungs, its gate, its measuring. */
+  private ObjectNode ladder() {
+    try {
+      Path output = Files.createTempFile("lethe-erase", ".params");
+      try {
+        long began = System.nanoTime();
+        UnlearningResult result =
+            new UnlearningPipeline()
+                .unlearn(
+                    new UnlearningRequest(
+                        start.trained().file(),
+                        ModelFormat.DJL,
+                        task.dataset(),
+                        Optional.of(holdout),
+                        forget,
+                        new int[0],
+                        start.sums().sums(),
+                        start.sums().sums().zero(),
+                        task.targets(),
+                        Optional.empty(),
+                        task.forgetClasses(),
+                        Optional.empty(),
+                        task.policy(),
+                        task.seed(),
+                        output),
+                    progress);
+        double seconds = (System.nanoTime() - began) / NANOS;
+        try (LoadedModel released = LoadedModel.load(output, ModelFormat.DJL)) {
+          ObjectNode row = row(yardstick.measure(released));
+          row.put("method", result.method());
+          row.put("verdict", result.verdict().name());
+          row.put("jobSeconds", seconds);
+          return row;
+        }
+      } finally {
+        Files.delete(output);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private ObjectNode row(Yardstick.Measured measured) {
@@ -152,7 +225,7 @@ final class Trial implements AutoCloseable {
     return new Start(
         trained,
         retrained,
-        lab.targets(recipe, data.train(), folds),
+        lab.targets(recipe, data, folds, trained),
         lab.fisher(trained, data.train(), all));
   }
 

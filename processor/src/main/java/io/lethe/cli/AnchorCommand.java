@@ -9,6 +9,7 @@ import io.lethe.offline.FisherFile;
 import io.lethe.offline.ModelFile;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
@@ -48,6 +49,13 @@ final class AnchorCommand implements Callable<Integer> {
   private String dataset;
 
   @Option(
+      names = "--holdout",
+      paramLabel = "URI",
+      description =
+          "Samples that it never saw: held-out targets are made as sure as it is of them.")
+  private String holdout;
+
+  @Option(
       names = "--recipe",
       paramLabel = "FILE",
       description = "How the model was trained (default: recipe.json beside it, if it is there).")
@@ -78,7 +86,7 @@ final class AnchorCommand implements Callable<Integer> {
     try (Aside aside = Aside.in(out)) {
       fisher(file, data, aside, terminal);
       if (how.isPresent()) {
-        heldOut(how.get(), data, aside, terminal);
+        heldOut(file, how.get(), data, aside, terminal);
       } else {
         terminal.line("no held-out targets: they take a recipe (--recipe FILE)");
       }
@@ -105,7 +113,8 @@ final class AnchorCommand implements Callable<Integer> {
     terminal.line(aside.done(FISHER) + ": " + Terminal.count(data.size()) + " samples");
   }
 
-  private void heldOut(Recipe how, SampleDataset data, Aside aside, Terminal terminal)
+  private void heldOut(
+      ModelFile file, Recipe how, SampleDataset data, Aside aside, Terminal terminal)
       throws IOException {
     Path partial = aside.file(HELD_OUT);
     int[] samples = IntStream.range(0, data.size()).toArray();
@@ -118,6 +127,11 @@ final class AnchorCommand implements Callable<Integer> {
                 sample -> data.subject(sample).orElseGet(() -> data.sampleId(sample)),
                 how.training().seed(),
                 ShownProgress.ofTraining(terminal, "cross-fitting", how.training().batch()));
+    if (holdout != null) {
+      try (LoadedModel anchor = file.load()) {
+        targets = Confidence.adjusted(targets, anchor, Datasets.open(holdout));
+      }
+    }
     double seconds = (System.nanoTime() - began) / NANOS;
     HeldOutFile.write(partial, data, samples, targets);
     terminal.line(

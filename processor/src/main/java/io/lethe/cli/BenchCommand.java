@@ -10,9 +10,7 @@ import io.lethe.bench.SequenceBench;
 import io.lethe.bench.StreamBench;
 import io.lethe.offline.ModelFile;
 import io.lethe.terminal.Terminal;
-import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.method.HeldoutMatch;
-import io.lethe.unlearning.method.HeldoutMatchParameters;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -240,13 +238,10 @@ final class BenchCommand {
               names = "--methods",
               paramLabel = "NAME",
               split = ",",
-              description = "Methods to compare (default: all).")
+              description =
+                  "Methods to compare; ladder is a whole job with the default policy (default:"
+                      + " ladder and all methods).")
           List<String> methods,
-      @Option(
-              names = "--heldout-match",
-              paramLabel = "RESERVOIR,STEPS,FORGET,RETAIN,RATE,SQUARE",
-              description = "Other hyperparameters of heldout-match than its defaults.")
-          String tuned,
       @Mixin ErasureOptions erasure,
       @Mixin Compute compute,
       @Mixin JsonOption json)
@@ -254,15 +249,7 @@ final class BenchCommand {
     json.check();
     compute.apply();
     new EraseBench(
-            erasure.settings(
-                cases,
-                subjects,
-                methods == null
-                    ? MethodCatalogue.installed().entries().stream()
-                        .map(MethodCatalogue.Entry::name)
-                        .toList()
-                    : methods,
-                heldoutMatch(tuned)),
+            erasure.settings(cases, subjects, methods == null ? EraseBench.allMethods() : methods),
             Terminal.standard())
         .run(json::write);
     return Main.DONE;
@@ -302,11 +289,6 @@ final class BenchCommand {
                   "How often a model is retrained to compare with (default: ${DEFAULT-VALUE}).",
               defaultValue = "1")
           int checkpoints,
-      @Option(
-              names = "--heldout-match",
-              paramLabel = "RESERVOIR,STEPS,FORGET,RETAIN,RATE,SQUARE",
-              description = "Other hyperparameters of heldout-match than its defaults.")
-          String tuned,
       @Mixin ErasureOptions erasure,
       @Mixin Compute compute,
       @Mixin JsonOption json)
@@ -315,32 +297,12 @@ final class BenchCommand {
     compute.apply();
     new SequenceBench(
             new SequenceBench.Settings(
-                erasure.settings(cases, subjects, List.of(HeldoutMatch.NAME), heldoutMatch(tuned)),
+                erasure.settings(cases, subjects, List.of(HeldoutMatch.NAME)),
                 batches,
                 checkpoints),
             Terminal.standard())
         .run(json::write);
     return Main.DONE;
-  }
-
-  private static Optional<HeldoutMatchParameters> heldoutMatch(String text) {
-    if (text == null) {
-      return Optional.empty();
-    }
-    String[] parts = text.split(",");
-    try {
-      return Optional.of(
-          new HeldoutMatchParameters(
-              Integer.parseInt(parts[0]),
-              Integer.parseInt(parts[1]),
-              Integer.parseInt(parts[2]),
-              Integer.parseInt(parts[3]),
-              Double.parseDouble(parts[4]),
-              Double.parseDouble(parts[5])));
-    } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
-      throw new UnusableException(
-          "--heldout-match: six numbers, such as 3000,200,64,96,1e-3,0.1", e);
-    }
   }
 
   /** What the benches of erasure share. */
@@ -370,10 +332,35 @@ final class BenchCommand {
     private int folds = 5;
 
     @Option(
+        names = "--parameters",
+        paramLabel = "METHOD=JSON",
+        description =
+            "Hyperparameters of a method where not its defaults, e.g. ssd={\"share\":0.1};"
+                + " repeatable.")
+    private Map<String, String> parameters = Map.of();
+
+    @Option(
         names = "--seeds",
         paramLabel = "N",
         description = "Trials of each case (default: ${DEFAULT-VALUE}).")
     private int seeds = 5;
+
+    @Option(
+        names = "--first-seed",
+        paramLabel = "N",
+        description =
+            "The first of them (default: ${DEFAULT-VALUE}): choose hyperparameters on other seeds"
+                + " than those that are reported.")
+    private long firstSeed = 1;
+
+    @Option(
+        names = "--training",
+        paramLabel = "EPOCHS,BATCH,RATE,WIDTH...",
+        description = {
+          "Another training and network than the case's own: epochs, samples per step, Adam's peak",
+          "rate, filters of each convolution, units of the dense layer."
+        })
+    private String training;
 
     @Option(
         names = "--cache",
@@ -381,11 +368,7 @@ final class BenchCommand {
         description = "Folder of trained models (default: ${DEFAULT-VALUE}).")
     private Path cache = Path.of("bench-cache");
 
-    EraseBench.Settings settings(
-        List<String> cases,
-        int subjects,
-        List<String> methods,
-        Optional<HeldoutMatchParameters> tuned) {
+    EraseBench.Settings settings(List<String> cases, int subjects, List<String> methods) {
       return new EraseBench.Settings(
           cases,
           dataset,
@@ -394,9 +377,24 @@ final class BenchCommand {
           subjects,
           folds,
           methods,
-          tuned,
+          parameters,
           seeds,
+          firstSeed,
+          Optional.ofNullable(training).map(ErasureOptions::training),
           cache);
+    }
+
+    private static EraseBench.Training training(String text) {
+      String[] parts = text.split(",");
+      try {
+        return new EraseBench.Training(
+            Integer.parseInt(parts[0]),
+            Integer.parseInt(parts[1]),
+            Double.parseDouble(parts[2]),
+            Arrays.stream(parts).skip(3).map(Integer::valueOf).toList());
+      } catch (NumberFormatException | ArrayIndexOutOfBoundsException e) {
+        throw new UnusableException("--training: numbers, such as 8,128,3e-3,8,16,512", e);
+      }
     }
   }
 

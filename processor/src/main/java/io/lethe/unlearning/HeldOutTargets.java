@@ -57,6 +57,20 @@ public final class HeldOutTargets {
     return logits.keySet().stream().mapToInt(Integer::intValue).sorted().toArray();
   }
 
+  /** The same targets, every logit multiplied by a positive factor. */
+  HeldOutTargets scaled(double factor) {
+    Map<Integer, float[]> bySample = new HashMap<>();
+    logits.forEach(
+        (sample, row) -> {
+          float[] scaled = row.clone();
+          for (int c = 0; c < classes; c++) {
+            scaled[c] = (float) (factor * row[c]);
+          }
+          bySample.put(sample, scaled);
+        });
+    return new HeldOutTargets(classes, bySample);
+  }
+
   /** Whether each of the samples has a target. */
   public boolean cover(int[] samples) {
     return Arrays.stream(samples).allMatch(logits::containsKey);

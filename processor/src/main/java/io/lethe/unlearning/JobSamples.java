@@ -77,7 +77,7 @@ public final class JobSamples {
   }
 
   /** Retained samples that a repair may train on. */
-  int[] repairPool() {
+  public int[] repairPool() {
     return repairPool.clone();
   }
 
@@ -85,7 +85,7 @@ public final class JobSamples {
    * Holdout samples on which a method may measure itself. Others than those that the release is
    * measured on, where the holdout set is large enough for both.
    */
-  SampleSet unseen() {
+  public SampleSet unseen() {
     return unseen;
   }
 

@@ -12,7 +12,7 @@ import java.util.Arrays;
  * p(label)), which is the logit of the label less the log-sum-exp of the others.
  *
  * @param models unlearned models, and as many retrained ones
- * @param forgettingQuality F of the NeurIPS 2023 challenge, in [2⁻¹², 1]; 1: no attack tells them
+ * @param forgettingQuality F of the NeurIPS 2023 challenge, in [0, 1]; 1: no attack tells them
  *     apart
  * @param neurips2023 F × retain accuracy and holdout accuracy, each unlearned over retrained
  * @param klomForget mean KLOM over forget samples, in nats; 0: the same distribution
@@ -26,9 +26,10 @@ public record ShadowScores(
     double klomForget,
     double klomRetain,
     double klomHoldout) {
-  private static final double DELTA = 0.01;
+  private static final double DELTA = 1e-5;
   private static final double BIN_WIDTH = 0.5;
-  private static final int MOST_BIN = 13;
+  private static final double CAP = 50;
+  private static final double PEAKY = 0.01;
   private static final int KLOM_BINS = 20;
   private static final double KLOM_CLIP = 100;
   private static final double KLOM_LEAST = 1e-5;
@@ -96,18 +97,21 @@ public record ShadowScores(
 
   /**
    * Forgetting quality of the NeurIPS 2023 challenge (Triantafillou et al. 2024, arXiv 2406.09073,
-   * section 4): mean over samples of H(ε) = 2 / 2ⁿ with n the bin of ε, bins 0.5 wide, at most 13.
+   * section 4, with the constants of the authors' released metric): mean over samples of H(ε) = 2 /
+   * 2ⁿ with n the bin of ε, counted from 1. Bins are 0.5 wide and end at ⌈log(K − 1)⌉, the largest
+   * ε that K models can show, at 1 for fewer than four; beyond the last bin H is 0.
    *
    * @param unlearned [model][sample]
    * @param retrained [model][sample]
    */
   static double forgettingQuality(double[][] unlearned, double[][] retrained) {
     int samples = unlearned[0].length;
+    double bins = Math.max(1, Math.ceil(Math.log(unlearned.length - 1))) / BIN_WIDTH;
     double sum = 0;
     for (int s = 0; s < samples; s++) {
       double epsilon = epsilon(column(unlearned, s), column(retrained, s));
-      int bin = (int) Math.min(MOST_BIN, Math.floor(epsilon / BIN_WIDTH) + 1);
-      sum += 2 / Math.pow(2, bin);
+      double bin = Math.floor(epsilon / BIN_WIDTH) + 1;
+      sum += bin > bins ? 0 : 2 / Math.pow(2, bin);
     }
     return samples == 0 ? 1 : sum / samples;
   }
@@ -115,14 +119,21 @@ public record ShadowScores(
   /**
    * ε of one sample: the largest that any attack shows, over attacks that call a margin unlearned
    * above a threshold, below it, between two, or outside of them. Of an attack with false positive
-   * and negative rates, max(log((1 − δ − FPR) / FNR), log((1 − δ − FNR) / FPR)) with δ = 0.01;
-   * infinite where both rates are 0, and without say where one is. Not below 0.
+   * and negative rates, max(log((1 − δ − FPR) / FNR), log((1 − δ − FNR) / FPR)) with δ = 10⁻⁵;
+   * infinite where both rates are 0, and without say where one is. From 0 to 50, and 50 where one
+   * of the ranges is below a hundredth of the other. The authors try a grid of thresholds, this
+   * every cut between two models.
    */
   static double epsilon(double[] unlearned, double[] retrained) {
     double[] u = unlearned.clone();
     double[] r = retrained.clone();
     Arrays.sort(u);
     Arrays.sort(r);
+    double one = u[u.length - 1] - u[0];
+    double other = r[r.length - 1] - r[0];
+    if (Math.min(one, other) < PEAKY * Math.max(one, other)) {
+      return CAP;
+    }
     double[] cuts = new double[u.length + r.length + 2];
     System.arraycopy(u, 0, cuts, 0, u.length);
     System.arraycopy(r, 0, cuts, u.length, r.length);
@@ -137,7 +148,7 @@ public record ShadowScores(
         epsilon = Math.max(epsilon, Math.max(shown(wrong, 1 - caught), shown(1 - wrong, caught)));
       }
     }
-    return epsilon;
+    return Math.min(CAP, epsilon);
   }
 
   private static double shown(double fpr, double fnr) {

@@ -6,6 +6,8 @@ import io.lethe.dataset.SubsetDataset;
 import io.lethe.events.JobStage;
 import io.lethe.events.UnlearningJob;
 import io.lethe.heldout.HeldOutRows;
+import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
@@ -15,7 +17,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -42,12 +43,29 @@ final class TargetsRun {
    * @param erased samples of it that no model is trained on any more
    */
   HeldOutRows run(SampleDataset dataset, List<String> erased) {
-    return job.getHeldoutUri().isPresent()
-        ? imported(dataset)
-        : crossFitted(SubsetDataset.without(dataset, erased));
+    if (job.getHeldoutUri().isPresent()) {
+      HeldOutTargets targets = adjusted(imported(dataset));
+      return rows(dataset, targets.samples(), targets);
+    }
+    SampleDataset rest = SubsetDataset.without(dataset, erased);
+    HeldOutTargets targets = adjusted(crossFitted(rest));
+    return rows(rest, targets.samples(), targets);
   }
 
-  private HeldOutRows imported(SampleDataset dataset) {
+  /** As sure as the anchor is of its holdout set, where it has one. */
+  private HeldOutTargets adjusted(HeldOutTargets targets) {
+    return inputs
+        .holdout()
+        .map(
+            holdout -> {
+              try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
+                return Confidence.adjusted(targets, anchor, holdout);
+              }
+            })
+        .orElse(targets);
+  }
+
+  private HeldOutTargets imported(SampleDataset dataset) {
     Path file =
         inputs
             .artifacts()
@@ -55,8 +73,7 @@ final class TargetsRun {
                 ArtifactStores.location(job.getHeldoutUri().orElseThrow()),
                 job.getHeldoutSha256().orElseThrow());
     try {
-      HeldOutTargets targets = HeldOutFile.readKnown(file, dataset);
-      return rows(dataset, targets.samples(), targets);
+      return HeldOutFile.readKnown(file, dataset);
     } catch (IllegalArgumentException e) {
       // Its message may name a sample.
       throw new UnlearningException(
@@ -64,7 +81,7 @@ final class TargetsRun {
     }
   }
 
-  private HeldOutRows crossFitted(SampleDataset dataset) {
+  private HeldOutTargets crossFitted(SampleDataset dataset) {
     Recipe recipe = recipe(job, dataset);
     int folds = job.getPolicy().getFolds();
     CrossFit crossFit =
@@ -75,36 +92,35 @@ final class TargetsRun {
             IntStream.range(0, dataset.size()).toArray(),
             sample -> dataset.subject(sample).orElseGet(() -> dataset.sampleId(sample)),
             recipe.training().seed());
-    List<String> ids = new ArrayList<>();
-    float[] logits = new float[dataset.size() * dataset.classes()];
+    HeldOutTargets[] targets = new HeldOutTargets[folds];
     for (int fold = 0; fold < folds; fold++) {
-      HeldOutTargets targets = fold(dataset, crossFit, split, fold);
-      int[] samples = split.get(fold);
-      float[] rows = targets.logits(samples);
-      System.arraycopy(rows, 0, logits, ids.size() * dataset.classes(), rows.length);
-      Arrays.stream(samples).mapToObj(dataset::sampleId).forEach(ids::add);
+      targets[fold] = kept(dataset, split.get(fold), fold).orElse(null);
     }
+    crossFit.folds(
+        dataset,
+        split,
+        IntStream.range(0, folds).filter(fold -> targets[fold] == null).toArray(),
+        (stage, step, steps) -> inputs.progress().at(JobStage.TRAIN, step, steps),
+        (fold, logits) -> {
+          targets[fold] = HeldOutTargets.of(dataset.classes(), split.get(fold), logits);
+          keep(dataset, split.get(fold), targets[fold], fold);
+        });
     IntStream.range(0, folds).forEach(fold -> inputs.artifacts().discard(name(fold)));
-    return new HeldOutRows(dataset.classes(), ids, logits);
+    return joined(dataset, split, targets);
   }
 
-  private HeldOutTargets fold(
-      SampleDataset dataset, CrossFit crossFit, List<int[]> split, int fold) {
-    Optional<HeldOutTargets> done = kept(dataset, split.get(fold), fold);
-    if (done.isPresent()) {
-      return done.get();
+  private static HeldOutTargets joined(
+      SampleDataset dataset, List<int[]> split, HeldOutTargets[] targets) {
+    int[] samples = new int[dataset.size()];
+    float[] logits = new float[samples.length * dataset.classes()];
+    int done = 0;
+    for (int fold = 0; fold < targets.length; fold++) {
+      float[] rows = targets[fold].logits(split.get(fold));
+      System.arraycopy(rows, 0, logits, done * dataset.classes(), rows.length);
+      System.arraycopy(split.get(fold), 0, samples, done, split.get(fold).length);
+      done += split.get(fold).length;
     }
-    int folds = split.size();
-    float[] logits =
-        crossFit.fold(
-            dataset,
-            split,
-            fold,
-            (stage, step, steps) ->
-                inputs.progress().at(JobStage.TRAIN, fold * steps + step, folds * steps));
-    HeldOutTargets targets = HeldOutTargets.of(dataset.classes(), split.get(fold), logits);
-    keep(dataset, split.get(fold), targets, fold);
-    return targets;
+    return HeldOutTargets.of(dataset.classes(), samples, logits);
   }
 
   /** What an earlier run of the job found for a fold; another file is as good as none. */

@@ -6,7 +6,6 @@ import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.model.TorchScriptFiles;
 import io.lethe.terminal.Terminal;
-import io.lethe.unlearning.method.HeldoutMatchParameters;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -156,8 +155,10 @@ class BenchIT {
         2,
         2,
         List.of("deepclean", "heldout-match"),
-        Optional.of(new HeldoutMatchParameters(50, 3, 8, 8, 1e-3, 0.1)),
+        Map.of("heldout-match", "{\"reservoirSamples\": 50, \"steps\": 3}"),
         1,
+        1,
+        Optional.empty(),
         directory);
   }
 

@@ -10,6 +10,7 @@ import io.lethe.dataset.SampleDataset;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -29,14 +30,14 @@ class ShadowScoresTest {
   }
 
   @Test
-  void modelsThatNeverOverlapGetTheLeastScore() {
+  void modelsThatNeverOverlapGetNoPoint() {
     double[][] unlearned = gaussian(6, 4, 50, 1);
     double[][] retrained = gaussian(6, 4, -50, 1);
 
     ShadowScores scores =
         ShadowScores.between(margins(unlearned, 0.9, 0.8), margins(retrained, 0.9, 0.8));
 
-    assertThat(scores.forgettingQuality()).isEqualTo(2 / Math.pow(2, 13));
+    assertThat(scores.forgettingQuality()).isZero();
     // All of p where q has its least share: Σ p log(p / 1e-5) ≥ log(1e5) − entropy of p
     assertThat(scores.klomForget()).isBetween(Math.log(1e5) - Math.log(6), Math.log(1e5) + 1e-9);
   }
@@ -47,10 +48,33 @@ class ShadowScoresTest {
     double[] unlearned = {1, 3, 4, 5};
     double[] retrained = {0, 1.5, 2, 4.5};
 
-    // FPR = FNR = 1/4: log((1 − 0.01 − 0.25) / 0.25). "Between 2.5 and 4.2" is right of 2 and never
+    // FPR = FNR = 1/4: log((1 − 10⁻⁵ − 0.25) / 0.25). "Between 2.5 and 4.2" is right of 2 and never
     // wrong, which says nothing; what lies in [1, 4.5) is 3 of 4 against 2 of 4.
     assertThat(ShadowScores.epsilon(unlearned, retrained))
-        .isCloseTo(Math.log(0.74 / 0.25), within(1e-12));
+        .isCloseTo(Math.log(0.74999 / 0.25), within(1e-12));
+  }
+
+  /** 21 models can show ε up to ⌈log 20⌉ = 3, in bins of a half. */
+  @Test
+  void theQualityIsThatOfTheBin() {
+    double[][] unlearned = new double[21][1];
+    double[][] retrained = new double[21][1];
+    for (int model = 0; model < 21; model++) {
+      unlearned[model][0] = model < 6 ? model : 100 + model;
+      retrained[model][0] = model < 15 ? 50 + model : 200 + model;
+    }
+    double epsilon = ShadowScores.epsilon(column(unlearned), column(retrained));
+
+    double bin = Math.floor(epsilon / 0.5) + 1;
+    assertThat(epsilon).isBetween(0.5, 3.0);
+    assertThat(ShadowScores.forgettingQuality(unlearned, retrained))
+        .isEqualTo(2 / Math.pow(2, bin));
+  }
+
+  @Test
+  void aDistributionOfOnePointGivesItselfAway() {
+    assertThat(ShadowScores.epsilon(new double[] {1, 1, 1, 1}, new double[] {0, 1, 2, 3}))
+        .isEqualTo(50);
   }
 
   @Test
@@ -105,6 +129,10 @@ class ShadowScoresTest {
 
   private static ShadowScores.Margins margins(double[][] all, double retain, double holdout) {
     return new ShadowScores.Margins(all, all, all, retain, holdout);
+  }
+
+  private static double[] column(double[][] rows) {
+    return Arrays.stream(rows).mapToDouble(row -> row[0]).toArray();
   }
 
   private static double[][] gaussian(int models, int samples, double mean, double sd) {

@@ -10,11 +10,11 @@ import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.HeldOutTargets;
-import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.UnlearningException;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningTask;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -35,8 +35,9 @@ import java.util.Optional;
  *
  * <p>Influence functions rank well and scale badly, so s is found by bisection such that the
  * predicted mean loss on the forget samples is that of samples which the model never saw. The
- * matching is that of {@link HeldoutMatch}, with the predictions as targets on forget samples and
- * on the reservoir. The control is {@link Decoy}.
+ * matching is that of {@link HeldoutMatch}, with the predictions as targets on the forget samples,
+ * and the anchor's outputs held on the reservoir: predicted there as well, as in the paper, what
+ * such an s says about retained samples cost a fifth of them. The control is {@link Decoy}.
  */
 public final class DatamodelMatching implements UnlearningMethod {
   /** Name in a policy's ladder. */
@@ -89,26 +90,22 @@ public final class DatamodelMatching implements UnlearningMethod {
   public Applied apply(UnlearningTask task) {
     long start = System.nanoTime();
     task.progress().at(JobStage.METHOD, 0, 1);
-    int[] reservoir =
-        Sampling.choose(
-            task.repairPool(),
-            parameters.matching().reservoirSamples(),
-            Sampling.mix(task.seed(), Sampling.RESERVOIR));
     Prediction forget;
-    Prediction retain;
     try (NDManager job = task.model().manager().newSubManager()) {
-      NDList direction = direction(task, job);
-      forget = predict(task, direction, task.forget(), job);
-      retain = predict(task, direction, reservoir, job);
+      forget = predict(task, direction(task, job), task.forget(), job);
     }
     double scale = scale(task, forget, Losses.unseenLoss(task));
     int classes = task.dataset().classes();
     HeldOutTargets targets = HeldOutTargets.of(classes, task.forget(), forget.at(scale));
-    HeldOutTargets hold = HeldOutTargets.of(classes, reservoir, retain.at(scale));
     task.progress().at(JobStage.METHOD, 1, 1);
     double predicted = FineTuning.since(start);
-    HeldoutMatch.match(task, parameters.matching(), Optional.of(targets), hold);
-    return FineTuning.applied(task.model(), predicted, FineTuning.since(start) - predicted);
+    List<Integer> selected =
+        HeldoutMatch.match(task, parameters.matching(), Optional.of(targets)).selected();
+    return new Applied(
+        selected,
+        task.model().weights().stream().mapToLong(w -> w.array().getShape().size()).sum(),
+        predicted,
+        FineTuning.since(start) - predicted);
   }
 
   @Override
@@ -117,7 +114,7 @@ public final class DatamodelMatching implements UnlearningMethod {
   }
 
   /** v, scaled to the length of the weights. */
-  private NDList direction(UnlearningTask task, NDManager job) {
+  NDList direction(UnlearningTask task, NDManager job) {
     NDList direction = Gradients.mean(task.model(), task.dataset(), task.forget(), job);
     FisherDiagonal sums = task.retainSums();
     double mean =
@@ -183,8 +180,7 @@ public final class DatamodelMatching implements UnlearningMethod {
   }
 
   /** By central differences. */
-  private static Prediction predict(
-      UnlearningTask task, NDList direction, int[] samples, NDManager job) {
+  static Prediction predict(UnlearningTask task, NDList direction, int[] samples, NDManager job) {
     LoadedModel model = task.model();
     NDList anchor = model.copyWeights(job);
     float[] logits = CrossFit.logits(model, task.dataset(), samples);
@@ -211,7 +207,7 @@ public final class DatamodelMatching implements UnlearningMethod {
   }
 
   /** Smallest s at which the predicted loss on the forget samples reaches the wanted one. */
-  private double scale(UnlearningTask task, Prediction forget, double wanted) {
+  double scale(UnlearningTask task, Prediction forget, double wanted) {
     double low = 0;
     double high = parameters.largestScale();
     for (int i = 0; i < BISECTIONS; i++) {
@@ -225,7 +221,7 @@ public final class DatamodelMatching implements UnlearningMethod {
     return high;
   }
 
-  private static double loss(UnlearningTask task, float[] logits) {
+  static double loss(UnlearningTask task, float[] logits) {
     int classes = task.dataset().classes();
     int[] samples = task.forget();
     double sum = 0;

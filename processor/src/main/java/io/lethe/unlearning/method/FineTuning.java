@@ -39,6 +39,27 @@ final class FineTuning {
       TrainingRecipe.Schedule schedule,
       double peak,
       StepLoss loss) {
+    run(task, optimizer, new Part(0, steps, steps), schedule, peak, loss);
+  }
+
+  /**
+   * A stretch of a run.
+   *
+   * @param done steps taken before
+   * @param steps to take now
+   * @param most that the whole run may take
+   */
+  record Part(int done, int steps, int most) {}
+
+  /** As above, over a stretch with a schedule of its own. */
+  static void run(
+      UnlearningTask task,
+      Optimizer optimizer,
+      Part part,
+      TrainingRecipe.Schedule schedule,
+      double peak,
+      StepLoss loss) {
+    int steps = part.steps();
     double last = 0;
     try (GradientMode on = GradientMode.on()) {
       for (int step = 0; step < steps; step++) {
@@ -47,7 +68,7 @@ final class FineTuning {
           optimizer.step(current, schedule.rate(peak, step, steps));
           last = current.toType(DataType.FLOAT64, true).getDouble();
         }
-        task.progress().at(JobStage.REPAIR, step + 1L, steps);
+        task.progress().at(JobStage.REPAIR, part.done() + step + 1L, part.most());
       }
     }
     if (!Double.isFinite(last)) {

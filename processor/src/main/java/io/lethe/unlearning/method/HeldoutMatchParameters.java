@@ -4,43 +4,98 @@ package io.lethe.unlearning.method;
  * Hyperparameters of {@link HeldoutMatch}.
  *
  * @param reservoirSamples retained samples whose outputs are held, ≥ 1
- * @param steps updates, ≥ 1
+ * @param steps updates at most, ≥ 1
+ * @param roundSteps updates of a round, ≥ 1
+ * @param tolerance root mean square of the forget samples' margins' distance from their targets',
+ *     in nats, at which no further round follows, ≥ 0
  * @param forgetBatch forget samples per step, ≥ 1
  * @param retainBatch reservoir samples per step, ≥ 1
- * @param learningRate Adam's rate at the peak of its one cycle
- * @param squareWeight weight of the squared difference of log-probabilities, beside the divergence
+ * @param learningRate Adam's rate at the peak of a round's cycle
+ * @param squareWeight weight of the mean squared difference of log-probabilities, beside the
+ *     divergence, on forget samples and reservoir
+ * @param marginWeight weight of the squared difference of the label's margins, on forget samples
+ * @param trainedShare share of all weights that is trained, above 0, at most 1: of a model whose
+ *     layers follow each other the last layers that hold it; of any other model all are
  */
 public record HeldoutMatchParameters(
     int reservoirSamples,
     int steps,
+    int roundSteps,
+    double tolerance,
     int forgetBatch,
     int retainBatch,
     double learningRate,
-    double squareWeight) {
+    double squareWeight,
+    double marginWeight,
+    double trainedShare) {
   /** What measured best; what else was tried stands in docs/comparison.md. */
   public static final HeldoutMatchParameters DEFAULT =
-      new HeldoutMatchParameters(10_000, 300, 64, 96, 2e-3, 0.1);
+      new HeldoutMatchParameters(10_000, 600, 100, 0.3, 128, 96, 2e-3, 0.1, 0.1, 0.9);
 
   /** As a policy says them. */
   static HeldoutMatchParameters of(io.lethe.events.HeldoutMatchParameters policy) {
     return new HeldoutMatchParameters(
         policy.getReservoirSamples(),
         policy.getSteps(),
+        policy.getRoundSteps(),
+        policy.getTolerance(),
         policy.getForgetBatch(),
         policy.getRetainBatch(),
         policy.getLearningRate(),
-        policy.getSquareWeight());
+        policy.getSquareWeight(),
+        policy.getMarginWeight(),
+        policy.getTrainedShare());
+  }
+
+  /** As a policy holds them. */
+  public io.lethe.events.HeldoutMatchParameters toPolicy() {
+    return io.lethe.events.HeldoutMatchParameters.newBuilder()
+        .setReservoirSamples(reservoirSamples)
+        .setSteps(steps)
+        .setRoundSteps(roundSteps)
+        .setTolerance(tolerance)
+        .setForgetBatch(forgetBatch)
+        .setRetainBatch(retainBatch)
+        .setLearningRate(learningRate)
+        .setSquareWeight(squareWeight)
+        .setMarginWeight(marginWeight)
+        .setTrainedShare(trainedShare)
+        .build();
+  }
+
+  /** The same with another number of updates at most. */
+  HeldoutMatchParameters withSteps(int other) {
+    return new HeldoutMatchParameters(
+        reservoirSamples,
+        other,
+        roundSteps,
+        tolerance,
+        forgetBatch,
+        retainBatch,
+        learningRate,
+        squareWeight,
+        marginWeight,
+        trainedShare);
+  }
+
+  HeldoutMatch.Weights weights() {
+    return new HeldoutMatch.Weights(squareWeight, marginWeight);
   }
 
   public HeldoutMatchParameters {
     if (reservoirSamples < 1
         || steps < 1
+        || roundSteps < 1
+        || !(tolerance >= 0)
         || forgetBatch < 1
         || retainBatch < 1
         || !(learningRate > 0)
-        || !(squareWeight >= 0)) {
+        || !(squareWeight >= 0)
+        || !(marginWeight >= 0)
+        || !(trainedShare > 0 && trainedShare <= 1)) {
       throw new IllegalArgumentException(
-          "heldout-match takes positive counts and rates, and no negative weight");
+          "heldout-match takes positive counts and rates, no negative weight, and a trained share"
+              + " above 0, at most 1");
     }
   }
 }

@@ -93,4 +93,19 @@ final class LayersInARow {
     }
     return inputs;
   }
+
+  /**
+   * Some of the layers, one after the other, in eval mode; recorded where the thread records.
+   *
+   * @param input of the layer at {@code from}
+   * @return what goes into the layer at {@code to}, or comes out of the last
+   */
+  NDArray run(NDArray input, int from, int to) {
+    NDArray current = input;
+    for (Block layer : layers.subList(from, to)) {
+      current =
+          layer.forward(model.parameterStore(), new NDList(current), false).singletonOrThrow();
+    }
+    return current;
+  }
 }

@@ -18,6 +18,9 @@ final class Losses {
   /** Samples per set on which a method measures itself. */
   static final int CALIBRATION_SAMPLES = 1_000;
 
+  /** Far below any log-probability, and far from the end of float32. */
+  private static final double OUT_OF_REACH = 1e6;
+
   private Losses() {}
 
   /** Mean cross-entropy over samples of the training dataset. */
@@ -29,27 +32,48 @@ final class Losses {
         .mean();
   }
 
+  /** Log-probabilities that targets give samples, (samples, classes), in the model's type. */
+  static NDArray logP(UnlearningTask task, NDManager scope, HeldOutTargets targets, int[] samples) {
+    return scope
+        .create(targets.logits(samples), new Shape(samples.length, targets.classes()))
+        .toType(task.model().dataType(), false)
+        .logSoftmax(1);
+  }
+
   /**
-   * Mean over samples of KL(target ‖ model), plus the weighted mean square of the differences of
-   * log-probabilities.
+   * Mean over samples of KL(target ‖ model), plus the weighted mean square, over samples and
+   * classes, of the differences of log-probabilities.
+   *
+   * @param target log-probabilities (samples, classes)
+   * @param logP the model's, likewise
    */
-  static NDArray divergence(
-      UnlearningTask task,
-      NDManager scope,
-      HeldOutTargets targets,
-      int[] samples,
-      double squareWeight) {
-    LoadedModel model = task.model();
-    NDList xy = task.dataset().batch(scope, samples);
-    NDArray target =
-        scope
-            .create(targets.logits(samples), new Shape(samples.length, targets.classes()))
-            .toType(model.dataType(), false)
-            .logSoftmax(1);
-    NDArray logP = model.logits(xy.get(0).toType(model.dataType(), false)).logSoftmax(1);
+  static NDArray divergence(NDArray target, NDArray logP, double squareWeight) {
     NDArray difference = target.sub(logP);
     NDArray loss = target.exp().mul(difference).sum(new int[] {1}).mean();
     return squareWeight == 0 ? loss : loss.add(difference.square().mean().mul(squareWeight));
+  }
+
+  /**
+   * Mean square of the differences of the label's margin, {@code log p_y − log(1 − p_y)}.
+   *
+   * @param target log-probabilities (samples, classes)
+   * @param logP the model's, likewise
+   * @param labels y of each sample
+   */
+  static NDArray marginDifference(NDArray target, NDArray logP, int[] labels) {
+    NDArray ofLabel =
+        logP.getManager()
+            .create(labels)
+            .oneHot((int) logP.getShape().get(1))
+            .toType(logP.getDataType(), false);
+    return margin(target, ofLabel).sub(margin(logP, ofLabel)).square().mean();
+  }
+
+  private static NDArray margin(NDArray logP, NDArray ofLabel) {
+    NDArray others = logP.sub(ofLabel.mul(OUT_OF_REACH));
+    NDArray most = others.max(new int[] {1}, true);
+    NDArray rest = others.sub(most).exp().sum(new int[] {1}).log().add(most.squeeze(1));
+    return logP.mul(ofLabel).sum(new int[] {1}).sub(rest);
   }
 
   /** Seeded samples that the model never saw, at most {@value #CALIBRATION_SAMPLES}. */

@@ -122,19 +122,22 @@ final class MaskedRepair {
           scope -> {
             int[] batch = batch(reservoir, batchSize, perEpoch, step[0]++);
             return anchorOutputs
-                .map(
-                    anchor ->
-                        Losses.divergence(task, scope, anchor, batch, 0)
-                            .add(
-                                Losses.divergence(
-                                    task,
-                                    scope,
-                                    task.targets().orElseThrow(),
-                                    forget.next(),
-                                    HeldoutMatchParameters.DEFAULT.squareWeight())))
+                .map(anchor -> towardTargets(scope, anchor, batch, forget.next()))
                 .orElseGet(() -> Losses.crossEntropy(task, scope, batch));
           });
     }
+  }
+
+  private NDArray towardTargets(
+      NDManager scope, HeldOutTargets anchor, int[] retain, int[] forget) {
+    HeldoutMatch.Weights weights = HeldoutMatchParameters.DEFAULT.weights();
+    return HeldoutMatch.loss(
+        task, scope, anchor, retain, task.targets(), forget, weights, this::logits);
+  }
+
+  private NDArray logits(int[] samples, NDManager scope) {
+    NDArray x = task.dataset().batch(scope, samples).get(0);
+    return task.model().logits(x.toType(task.model().dataType(), false));
   }
 
   /** Each epoch in an order of its own; its last minibatch may be smaller. */

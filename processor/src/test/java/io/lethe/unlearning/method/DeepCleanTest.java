@@ -2,7 +2,9 @@ package io.lethe.unlearning.method;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.NDList;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.DeepCleanParameters;
@@ -11,7 +13,10 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Trainer;
 import io.lethe.unlearning.TrainingRecipe;
@@ -136,6 +141,120 @@ class DeepCleanTest {
           .isInstanceOf(UnlearningException.class)
           .hasMessageContaining("a quantile between 0 and 1");
     }
+  }
+
+  @Test
+  void aSearchMeasuresAtMostItsTrialsAndChoosesTheSmallestGapOfThoseThatKeepTheRest() {
+    try (LoadedModel model = Cases.trained()) {
+      NDList anchor = model.copyWeights(model.manager());
+      UnlearningTask task = searching(Cases.records(model), 6, 0.05);
+
+      UnlearningMethod.Applied applied = new DeepClean().apply(task);
+
+      List<UnlearningMethod.Trial> trials = applied.trials();
+      assertThat(trials).hasSize(6);
+      UnlearningMethod.Trial chosen =
+          trials.stream().filter(UnlearningMethod.Trial::chosen).findFirst().orElseThrow();
+      assertThat(trials).filteredOn(UnlearningMethod.Trial::chosen).hasSize(1);
+      assertThat(chosen.retainDrop()).isLessThanOrEqualTo(0.05);
+      assertThat(trials)
+          .filteredOn(UnlearningMethod.Trial::kept)
+          .allMatch(trial -> Math.abs(trial.forgetGap()) >= Math.abs(chosen.forgetGap()));
+      assertThat(applied.selectedFraction()).isEqualTo(chosen.share(), within(0.001));
+      // A trial's gap is that of the weights at its share set to zero, before any repair.
+      model.assignWeights(anchor);
+      new MaskedRepair(task)
+          .zero(
+              DeepClean.highest(
+                  DeepClean.ratios(task.retainSums(), task.erasedSums()), chosen.share()));
+      double unseen =
+          Evaluator.score(model, Cases.TEST, task.unseen().orElseThrow().positions())
+              .metrics()
+              .getLoss();
+      assertThat(chosen.forgetGap())
+          .isEqualTo(Cases.loss(model, Cases.FORGET) - unseen, within(1e-9));
+    }
+  }
+
+  @Test
+  void towardHeldOutTargetsTheRepairEndsNearerToThemThanTowardLabels() {
+    float[] wanted = new float[Cases.FORGET.length * 4]; // as likely as not: all classes alike
+    double[] divergences = new double[2];
+    for (int toward = 0; toward < 2; toward++) {
+      try (LoadedModel model = Cases.trained()) {
+        UnlearningTask records = Cases.records(model);
+        DeepCleanParameters parameters =
+            DeepCleanParameters.newBuilder(records.policy().getDeepclean())
+                .setRepairEpochs(10)
+                .setTowardTargets(toward == 1)
+                .build();
+        UnlearningTask task =
+            with(records, parameters, Optional.of(HeldOutTargets.of(4, Cases.FORGET, wanted)));
+
+        new DeepClean().apply(task);
+
+        divergences[toward] = fromUniform(CrossFit.logits(model, Cases.DATA, Cases.FORGET));
+      }
+    }
+    assertThat(divergences[1]).isLessThan(0.5 * divergences[0]);
+  }
+
+  /** Mean KL of the model's from uniform probabilities of four classes. */
+  private static double fromUniform(float[] logits) {
+    double sum = 0;
+    for (int row = 0; row < logits.length; row += 4) {
+      double total = 0;
+      double mean = 0;
+      for (int c = 0; c < 4; c++) {
+        total += Math.exp(logits[row + c]);
+        mean += logits[row + c] / 4;
+      }
+      sum += Math.log(total / 4) - mean;
+    }
+    return sum / (logits.length / 4);
+  }
+
+  @Test
+  void towardTargetsItNeedsThem() {
+    try (LoadedModel model = Cases.untrained()) {
+      UnlearningTask records = Cases.records(model);
+      DeepCleanParameters parameters =
+          DeepCleanParameters.newBuilder(records.policy().getDeepclean())
+              .setTowardTargets(true)
+              .build();
+
+      assertThat(new DeepClean().missing(with(records, parameters, Optional.empty())))
+          .contains("held-out targets of all forget samples");
+    }
+  }
+
+  private static UnlearningTask searching(UnlearningTask task, int trials, double drop) {
+    return with(
+        task,
+        DeepCleanParameters.newBuilder(task.policy().getDeepclean())
+            .setQuantile(null)
+            .setSearchTrials(trials)
+            .setSearchMaxRetainDrop(drop)
+            .build(),
+        task.targets());
+  }
+
+  private static UnlearningTask with(
+      UnlearningTask task, DeepCleanParameters parameters, Optional<HeldOutTargets> targets) {
+    return new UnlearningTask(
+        task.model(),
+        task.dataset(),
+        task.forget(),
+        task.forgetClasses(),
+        task.repairPool(),
+        task.unseen(),
+        task.retainSums(),
+        task.erasedSums(),
+        targets,
+        task.retraining(),
+        UnlearningPolicy.newBuilder(task.policy()).setDeepclean(parameters).build(),
+        task.seed(),
+        task.progress());
   }
 
   private static long zeros(float[] values) {

@@ -2,15 +2,20 @@ package io.lethe.unlearning.method;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.GateThresholds;
+import io.lethe.events.JobStage;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
+import io.lethe.model.ComputeThreads;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.Evaluator;
@@ -38,7 +43,7 @@ class HeldoutMatchTest {
   private static final TrainingRecipe RECIPE =
       new TrainingRecipe(6, 16, 0.02, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1);
   private static final HeldoutMatchParameters PARAMETERS =
-      new HeldoutMatchParameters(60, 60, 20, 32, 0.01, 0.1);
+      new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 1);
 
   @Test
   void movesForgetSamplesToTheirTargetsAndHoldsTheRest() {
@@ -63,10 +68,112 @@ class HeldoutMatchTest {
     try (LoadedModel model = trained()) {
       float[] already = CrossFit.logits(model, DATA, FORGET);
 
-      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 20, 32, 1e-6, 0.1))
+      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 3, 0, 20, 32, 1e-6, 0.1, 0.1, 1))
           .apply(task(model, already));
 
       assertThat(distance(CrossFit.logits(model, DATA, FORGET), already)).isLessThan(1e-4);
+    }
+  }
+
+  @Test
+  void marginsAreTheLogOddsOfTheLabel() {
+    double[][] model = {{2, -1, 0.5}, {-3, 1, 8}};
+    double[][] target = {{0, 0, 1}, {1, -2, -1}};
+    int[] labels = {0, 2};
+    double expected = 0;
+    for (int row = 0; row < 2; row++) {
+      expected += Math.pow(logOdds(model[row], labels[row]) - logOdds(target[row], labels[row]), 2);
+    }
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray loss = Losses.marginDifference(logP(manager, target), logP(manager, model), labels);
+
+      assertThat((double) loss.getFloat()).isEqualTo(expected / 2, within(1e-4));
+    }
+  }
+
+  @Test
+  void roundsEndWhereTheMarginsAreNearEnough() {
+    int[] steps = new int[2];
+    for (int run = 0; run < 2; run++) {
+      try (LoadedModel model = trained()) {
+        double tolerance = run == 0 ? 0 : 100;
+        UnlearningTask task = counting(task(model, uniformTargets()), steps, run);
+
+        new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, tolerance, 20, 32, 0.01, 0.1, 0.1, 1))
+            .apply(task);
+      }
+    }
+    assertThat(steps).containsExactly(9, 4);
+  }
+
+  @Test
+  void theControlTakesAsManySteps() {
+    int[] steps = new int[1];
+    try (LoadedModel model = trained()) {
+      UnlearningMethod method =
+          new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, 100, 20, 32, 0.01, 0.1, 0.1, 1));
+      UnlearningMethod.Applied applied = method.apply(task(model, uniformTargets()));
+
+      method.control(applied).apply(counting(task(model, uniformTargets()), steps, 0));
+    }
+    assertThat(steps).containsExactly(4);
+  }
+
+  private static UnlearningTask counting(UnlearningTask task, int[] steps, int at) {
+    return new UnlearningTask(
+        task.model(),
+        task.dataset(),
+        task.forget(),
+        task.repairPool(),
+        task.retainSums(),
+        task.erasedSums(),
+        task.targets(),
+        task.policy(),
+        task.seed(),
+        (stage, step, of) -> {
+          if (stage == JobStage.REPAIR) {
+            steps[at]++;
+          }
+        });
+  }
+
+  @Test
+  void trainsTheLastLayersThatHoldTheShareAndNoOther() {
+    try (LoadedModel model = trained()) {
+      List<float[]> before = Cases.weights(model);
+
+      UnlearningMethod.Applied applied =
+          new HeldoutMatch(new HeldoutMatchParameters(60, 5, 5, 0, 20, 32, 0.01, 0.1, 0.1, 0.9))
+              .apply(task(model, uniformTargets()));
+
+      List<float[]> after = Cases.weights(model);
+      for (int t = 0; t < after.size(); t++) {
+        String name = model.weights().get(t).name();
+        if (name.startsWith("dense") || name.startsWith("output")) {
+          assertThat(after.get(t)).isNotEqualTo(before.get(t));
+          assertThat(applied.selected().get(t)).isEqualTo(after.get(t).length);
+        } else {
+          assertThat(after.get(t)).containsExactly(before.get(t));
+          assertThat(applied.selected().get(t)).isZero();
+        }
+      }
+      assertThat(applied.selectedFraction()).isBetween(0.9, 0.999);
+    }
+  }
+
+  @Test
+  void overTheLayersBelowTheOutputsAreThoseOfTheWholeModel() {
+    int[] asked = {3, 77, 3, 119};
+    try (LoadedModel model = trained();
+        TrainedPart part = new TrainedPart(task(model, uniformTargets()), 0.9, ALL)) {
+      assertThat(part.weights()).hasSizeLessThan(model.weights().size());
+
+      float[] outputs = part.outputs(asked);
+
+      float[] expected = CrossFit.logits(model, DATA, asked);
+      for (int i = 0; i < expected.length; i++) {
+        assertThat(outputs[i]).isEqualTo(expected[i], within(1e-4f));
+      }
     }
   }
 
@@ -150,9 +257,13 @@ class HeldoutMatchTest {
             .sorted()
             .toArray();
     float[] expected;
+    int threads = ComputeThreads.get();
+    ComputeThreads.set(threads / Math.min(3, threads)); // as each of three folds has
     try (LoadedModel model = untrained()) {
       new Trainer(RECIPE).train(model, DATA, others, Progress.NONE);
       expected = CrossFit.logits(model, DATA, split.get(1));
+    } finally {
+      ComputeThreads.set(threads);
     }
 
     HeldOutTargets targets =
@@ -169,6 +280,22 @@ class HeldoutMatchTest {
     assertThatThrownBy(() -> crossFit.split(ALL, i -> DATA.subject(i).orElseThrow(), 1))
         .isInstanceOf(UnlearningException.class)
         .hasMessage("12 data subjects are too few for 13 folds");
+  }
+
+  private static NDArray logP(NDManager manager, double[][] logits) {
+    float[] flat = new float[logits.length * logits[0].length];
+    for (int i = 0; i < flat.length; i++) {
+      flat[i] = (float) logits[i / logits[0].length][i % logits[0].length];
+    }
+    return manager.create(flat, new Shape(logits.length, logits[0].length)).logSoftmax(1);
+  }
+
+  private static double logOdds(double[] logits, int label) {
+    double others = 0;
+    for (int c = 0; c < logits.length; c++) {
+      others += c == label ? 0 : Math.exp(logits[c]);
+    }
+    return logits[label] - Math.log(others);
   }
 
   private static LoadedModel untrained() {

@@ -11,9 +11,11 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Blocks;
 import ai.djl.nn.SequentialBlock;
 import ai.djl.nn.core.Linear;
+import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.DjlModel;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.UnlearningTask;
 import java.util.Map;
@@ -40,6 +42,72 @@ class LayerMethodsTest {
 
   private static UnlearningTask task(LoadedModel model) {
     return Cases.task(model, Cases.FORGET, Cases.RETAIN, Set.of());
+  }
+
+  /** A linear model's logits are linear in its weights, so that the datamodel is exact. */
+  @Test
+  void theDatamodelPredictsALinearModelExactlyAndUpToTheLossOnUnseenSamples() {
+    try (LoadedModel model = linear();
+        NDManager job = model.manager().newSubManager()) {
+      assign(model, ridge(Sampling.complement(400)));
+      UnlearningTask task = task(model);
+      DatamodelMatching method = new DatamodelMatching(DatamodelMatching.Parameters.DEFAULT);
+      double wanted = Losses.unseenLoss(task);
+      assertThat(Cases.loss(model, Cases.FORGET)).isLessThan(wanted);
+
+      NDList direction = method.direction(task, job);
+      DatamodelMatching.Prediction forget =
+          DatamodelMatching.predict(task, direction, Cases.FORGET, job);
+      double scale = method.scale(task, forget, wanted);
+
+      for (int t = 0; t < direction.size(); t++) {
+        NDArray weight = model.weights().get(t).array();
+        try (NDArray step = direction.get(t).mul(scale)) {
+          weight.addi(step);
+        }
+      }
+      float[] moved = CrossFit.logits(model, Cases.DATA, Cases.FORGET);
+      float[] predicted = forget.at(scale);
+      for (int i = 0; i < moved.length; i++) {
+        assertThat(predicted[i]).isEqualTo(moved[i], within(0.01f));
+      }
+      assertThat(Cases.loss(model, Cases.FORGET)).isEqualTo(wanted, within(0.01));
+    }
+  }
+
+  /** v_i (I_R,i + d · mean(I_R)) is the forget samples' gradient, but for one factor. */
+  @Test
+  void theDatamodelsDirectionIsTheGradientOverTheDampedInformation() {
+    try (LoadedModel model = linear();
+        NDManager job = model.manager().newSubManager()) {
+      UnlearningTask task = task(model);
+      FisherDiagonal sums = task.retainSums();
+      double mean = 0;
+      for (FisherDiagonal.Tensor tensor : sums.tensors()) {
+        for (float value : tensor.values()) {
+          mean += (double) value / sums.size();
+        }
+      }
+      NDList gradient = Gradients.mean(model, Cases.DATA, Cases.FORGET, job);
+
+      NDList direction =
+          new DatamodelMatching(DatamodelMatching.Parameters.DEFAULT).direction(task, job);
+
+      double factor = Double.NaN;
+      for (int t = 0; t < direction.size(); t++) {
+        double[] g = gradient.get(t).toType(DataType.FLOAT64, true).toDoubleArray();
+        double[] v = direction.get(t).toType(DataType.FLOAT64, true).toDoubleArray();
+        float[] r = sums.tensors().get(t).values();
+        for (int i = 0; i < g.length; i++) {
+          if (Math.abs(g[i]) > 1e-6) {
+            double current = v[i] * (r[i] + 0.1 * mean) / g[i];
+            factor = Double.isNaN(factor) ? current : factor;
+            assertThat(current).isEqualTo(factor, within(1e-3 * Math.abs(factor)));
+          }
+        }
+      }
+      assertThat(factor).isPositive();
+    }
   }
 
   @Test

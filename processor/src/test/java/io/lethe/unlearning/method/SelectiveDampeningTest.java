@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.UnlearningMethod.Applied;
 import io.lethe.unlearning.UnlearningMethod.Trial;
 import io.lethe.unlearning.UnlearningTask;
@@ -54,6 +55,43 @@ class SelectiveDampeningTest {
       assertThat(above).isPositive();
       assertThat(applied.selected().stream().mapToInt(Integer::intValue).sum())
           .isEqualTo((int) above);
+    }
+  }
+
+  /**
+   * Hidden unit c serves class c alone, so that the weights which only the class uses are known: of
+   * 100 samples 4 are of the class, so their ratio is I_f / I_D = 100 / 4. At λ = 1 they end at a
+   * 25th, and class 1 below the bias of class 0.
+   */
+  @Test
+  void aClassWithWeightsOfItsOwnIsForgottenAndNoOtherTouched() {
+    OneHotSamples samples = new OneHotSamples(4, 100, 1, 4);
+    try (LoadedModel model = samples.unitPerClass(2, 0.5f)) {
+      UnlearningTask task = samples.wholeClass(model, 1);
+      assertThat(Evaluator.score(model, samples, task.forget()).accuracy()).isEqualTo(1);
+      List<float[]> before = Cases.weights(model);
+
+      new SelectiveDampening(
+              new SelectiveDampening.Parameters(
+                  SelectiveDampening.Selection.ALPHA, 20, 0.05, 1, 8, 0.02, 0.001, 0.5))
+          .apply(task);
+
+      List<float[]> after = Cases.weights(model);
+      for (int t = 0; t < after.size(); t++) {
+        String name = model.weights().get(t).name();
+        for (int i = 0; i < after.get(t).length; i++) {
+          boolean own =
+              switch (name) {
+                case "dense1.weight" -> i == 4 + 1;
+                case "output.weight" -> i % 4 == 1;
+                default -> false;
+              };
+          float expected = before.get(t)[i] * (own ? 0.04f : 1);
+          assertThat(after.get(t)[i]).isEqualTo(expected, within(1e-6f));
+        }
+      }
+      assertThat(Evaluator.score(model, samples, task.forget()).accuracy()).isZero();
+      assertThat(Evaluator.score(model, samples, task.repairPool()).accuracy()).isEqualTo(1);
     }
   }
 
