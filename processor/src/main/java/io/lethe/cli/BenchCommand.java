@@ -1,5 +1,6 @@
 package io.lethe.cli;
 
+import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.bench.EraseBench;
 import io.lethe.bench.FisherBench;
@@ -7,6 +8,7 @@ import io.lethe.bench.PendingBench;
 import io.lethe.bench.RestoreBench;
 import io.lethe.bench.SequenceBench;
 import io.lethe.bench.StreamBench;
+import io.lethe.offline.ModelFile;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.method.HeldoutMatch;
 import java.io.IOException;
@@ -42,10 +44,20 @@ final class BenchCommand {
               defaultValue = "mlp,cnn,resnet18")
           List<String> models,
       @Option(
+              names = "--model",
+              paramLabel = "FILE",
+              description = "A model of your own in place of those; needs --input.")
+          Path model,
+      @Option(
+              names = "--input",
+              paramLabel = "C,H,W",
+              description = "Channels, height and width of its samples.")
+          String input,
+      @Option(
               names = "--seconds",
               paramLabel = "S",
               description = "Length of a turn (default: ${DEFAULT-VALUE}).",
-              defaultValue = "2")
+              defaultValue = "6")
           double seconds,
       @Option(
               names = "--turns",
@@ -57,18 +69,34 @@ final class BenchCommand {
               names = "--minibatches",
               paramLabel = "N",
               description =
-                  "Also go through so many small minibatches and tell resident memory after the"
-                      + " 50th and the last (default: ${DEFAULT-VALUE}, none).",
+                  "First go through so many small minibatches, and tell resident memory at every"
+                      + " 50th (default: ${DEFAULT-VALUE}, none).",
               defaultValue = "0")
           int minibatches,
       @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
+    if ((model == null) != (input == null)) {
+      throw new UnusableException("--model and --input: one without the other");
+    }
+    Optional<FisherBench.OwnModel> own = Optional.empty();
+    if (model != null) {
+      ModelFile file = ModelFile.of(model);
+      String name = model.getFileName().toString();
+      own = Optional.of(new FisherBench.OwnModel(name, inputShape(input), file::load));
+    }
     FisherBench.Settings settings =
-        new FisherBench.Settings(models, seconds, turns, compute.apply(), minibatches);
+        new FisherBench.Settings(models, own, seconds, turns, compute.apply(), minibatches);
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
+  }
+
+  private static Shape inputShape(String text) {
+    if (!text.matches("[1-9]\\d{0,5}(,[1-9]\\d{0,5}){2}")) {
+      throw new UnusableException("--input: three numbers, such as 3,32,32");
+    }
+    return new Shape(Arrays.stream(text.split(",")).mapToLong(Long::parseLong).toArray());
   }
 
   @Command(
