@@ -188,9 +188,7 @@ final class Batches {
           continue;
         }
         ofClasses = !task.getClasses().isEmpty();
-        ids.stream()
-            .filter(id -> !stores.isErased(modelId, state.getAnchorId(), id))
-            .forEach(samples::add);
+        ids.stream().filter(id -> !stores.isErased(state, id)).forEach(samples::add);
         task.getClasses().stream()
             .filter(label -> !stores.classes(modelId).isForgotten(label))
             .forEach(classes::add);

@@ -79,7 +79,8 @@ final class WorkerCase {
                 directory,
                 Duration.ofSeconds(30),
                 URI.create("http://unused"),
-                FisherEncoding.FLOAT32),
+                FisherEncoding.FLOAT32,
+                "auto"),
             (modelId, anchorId) -> sums,
             this::forgetSet,
             (datasetId, samples, alive) ->
