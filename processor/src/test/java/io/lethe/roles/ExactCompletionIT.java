@@ -22,15 +22,21 @@ import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
 import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.TrainingRecipe;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.function.Function;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -118,7 +124,48 @@ class ExactCompletionIT {
       assertThat(app.sums("m", after.getAnchorId()).retained().samples())
           .isEqualTo(small.dataset().size() - erased);
       assertThat(Files.exists(Path.of(java.net.URI.create(released)))).isFalse();
+      // Compaction keeps the last record of a key, and of a tombstone nothing.
+      for (String store : List.of("batching-fisher", "batching-heldout")) {
+        Map<String, Boolean> kept = lastOfEachKey(store);
+        assertThat(keysOf(kept, model.sha256())).as(store).isNotEmpty();
+        assertThat(keysOf(kept, model.sha256())).as(store).noneMatch(kept::get);
+        assertThat(keysOf(kept, after.getAnchorId())).as(store).anyMatch(kept::get);
+      }
     }
+  }
+
+  private static List<String> keysOf(Map<String, Boolean> changelog, String anchorId) {
+    return changelog.keySet().stream().filter(key -> key.contains(anchorId)).toList();
+  }
+
+  /** The keys of a store's changelog, and whether the last record of each has a value. */
+  private Map<String, Boolean> lastOfEachKey(String store) {
+    Map<String, Boolean> last = new TreeMap<>();
+    Map<String, Object> config = new HashMap<>(kafka.consumer());
+    try (KafkaConsumer<byte[], byte[]> consumer =
+        new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      List<TopicPartition> partitions =
+          consumer.listTopics().entrySet().stream()
+              .filter(topic -> topic.getKey().endsWith(store + "-changelog"))
+              .flatMap(topic -> topic.getValue().stream())
+              .map(partition -> new TopicPartition(partition.topic(), partition.partition()))
+              .toList();
+      assertThat(partitions).isNotEmpty();
+      consumer.assign(partitions);
+      consumer.seekToBeginning(partitions);
+      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+      while (ends.entrySet().stream()
+          .anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
+        consumer
+            .poll(POLL)
+            .forEach(
+                record ->
+                    last.put(
+                        new String(record.key(), StandardCharsets.ISO_8859_1),
+                        record.value() != null));
+      }
+    }
+    return last;
   }
 
   private static Phase phase(StreamApp app) {

@@ -36,6 +36,7 @@ final class FaultyProcess {
    * @param role {@code stream} or {@code worker}
    * @param id stable name of the instance
    * @param folder of all of them
+   * @param partitions of the topics; each has its own set of stores in each instance
    */
   record Place(
       String role,
@@ -45,7 +46,8 @@ final class FaultyProcess {
       Path folder,
       int models,
       int subjects,
-      int standbys) {
+      int standbys,
+      int partitions) {
     List<String> arguments() {
       return List.of(
           role,
@@ -55,7 +57,8 @@ final class FaultyProcess {
           folder.toString(),
           Integer.toString(models),
           Integer.toString(subjects),
-          Integer.toString(standbys));
+          Integer.toString(standbys),
+          Integer.toString(partitions));
     }
 
     static Place of(String[] args) {
@@ -67,7 +70,8 @@ final class FaultyProcess {
           Path.of(args[4]),
           Integer.parseInt(args[5]),
           Integer.parseInt(args[6]),
-          Integer.parseInt(args[7]));
+          Integer.parseInt(args[7]),
+          Integer.parseInt(args[8]));
     }
 
     KafkaSettings kafka() {
@@ -75,7 +79,9 @@ final class FaultyProcess {
           Map.of(
               "bootstrap.servers", bootstrap,
               "main.consumer.session.timeout.ms", "3000",
-              "main.consumer.heartbeat.interval.ms", "500"),
+              "main.consumer.heartbeat.interval.ms", "500",
+              // What a killed one had open holds up all readers until then.
+              "producer.transaction.timeout.ms", "4000"),
           Map.of("schema.registry.url", registry));
     }
 
@@ -125,7 +131,7 @@ final class FaultyProcess {
             StreamProfile.THROUGHPUT,
             Duration.ofMillis(25),
             1,
-            4,
+            place.partitions(),
             place.standbys(),
             STORE_MEMORY_MIB,
             (short) 1,

@@ -32,8 +32,9 @@ import org.junit.jupiter.api.io.TempDir;
 class InstancesIT {
   private static final Duration PATIENCE = Duration.ofMinutes(3);
   private static final Duration STOP = Duration.ofSeconds(10);
-  private static final int MODELS = 8;
-  private static final int SUBJECTS = 64;
+  private static final int MODELS = 4;
+  private static final int SUBJECTS = 32;
+  private static final int PARTITIONS = 2;
 
   @TempDir Path directory;
   private final List<Process> processes = new ArrayList<>();
@@ -67,7 +68,7 @@ class InstancesIT {
             .until(() -> everyOneHasAShare(admin, Set.of("here", "second", "third")));
         await().atMost(PATIENCE).until(app::isReady);
         new FakeModels(MODELS, SUBJECTS).publish(producer, topics, 4, Duration.ofMillis(200));
-        requireServed(here, topics, requests(producer, topics, 0, 16));
+        requireServed(here, topics, requests(producer, topics, 0, 8));
         await()
             .atMost(PATIENCE)
             .untilAsserted(
@@ -81,7 +82,7 @@ class InstancesIT {
         start(place("second", broker, registry));
 
         // Then: everything is served, and it has a share again
-        requireServed(here, topics, requests(producer, topics, 16, 32));
+        requireServed(here, topics, requests(producer, topics, 8, 16));
         await()
             .atMost(PATIENCE)
             .until(() -> everyOneHasAShare(admin, Set.of("here", "second", "third")));
@@ -91,7 +92,7 @@ class InstancesIT {
 
         // Then: its models are served by those that are left
         await().atMost(PATIENCE).until(() -> everyOneHasAShare(admin, Set.of("here", "second")));
-        requireServed(here, topics, requests(producer, topics, 32, 48));
+        requireServed(here, topics, requests(producer, topics, 16, 24));
         await().atMost(PATIENCE).until(app::isReady);
 
         // When: it stops as it should
@@ -102,7 +103,7 @@ class InstancesIT {
         assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(STOP);
         assertThat(app.isReady()).isFalse();
         assertThat(app.isAlive()).isFalse();
-        requireServed(here, topics, requests(producer, topics, 48, 64));
+        requireServed(here, topics, requests(producer, topics, 24, 32));
       } finally {
         app.close();
       }
@@ -171,6 +172,14 @@ class InstancesIT {
 
   private Place place(String id, EmbeddedBroker broker, EmbeddedSchemaRegistry registry) {
     return new Place(
-        "stream", id, broker.bootstrapServers(), registry.url(), directory, MODELS, SUBJECTS, 1);
+        "stream",
+        id,
+        broker.bootstrapServers(),
+        registry.url(),
+        directory,
+        MODELS,
+        SUBJECTS,
+        1,
+        PARTITIONS);
   }
 }

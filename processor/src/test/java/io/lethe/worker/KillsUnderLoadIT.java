@@ -179,6 +179,7 @@ class KillsUnderLoadIT {
         directory,
         MODELS,
         REQUESTS,
-        0);
+        0,
+        4);
   }
 }

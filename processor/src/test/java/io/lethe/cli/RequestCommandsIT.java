@@ -1,0 +1,271 @@
+package io.lethe.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lethe.artifact.Artifact;
+import io.lethe.artifact.ArtifactStores;
+import io.lethe.dataset.Datasets;
+import io.lethe.dataset.SampleDataset;
+import io.lethe.events.DatasetLineage;
+import io.lethe.events.ErasureReceipt;
+import io.lethe.events.LineageKey;
+import io.lethe.events.ModelFormat;
+import io.lethe.events.ModelResult;
+import io.lethe.events.ModelVersion;
+import io.lethe.events.RequestStatus;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.model.LoadedModel;
+import io.lethe.roles.EmbeddedStack;
+import io.lethe.roles.SmallCase;
+import io.lethe.state.ModelState;
+import io.lethe.state.Phase;
+import io.lethe.topics.EventProducer;
+import io.lethe.topics.KafkaSettings;
+import io.lethe.topics.Topic;
+import io.lethe.topics.TopicReader;
+import io.lethe.topics.Topics;
+import io.lethe.topology.StreamApp;
+import io.lethe.unlearning.Evaluator;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Requests by command, on the real stack: what is forgotten, and what is said of it. */
+class RequestCommandsIT {
+  private static final Duration PATIENCE = Duration.ofMinutes(2);
+  private static final int LABEL = 2;
+
+  @TempDir static Path directory;
+  private static EmbeddedStack stack;
+  private static KafkaSettings kafka;
+  private static Topics topics;
+  private static EventProducer producer;
+  private static StreamApp app;
+  private static SmallCase small;
+  private static Artifact model;
+
+  @BeforeAll
+  static void start() {
+    stack =
+        EmbeddedStack.start(
+            new EmbeddedStack.Place(
+                directory.resolve("data"),
+                0,
+                0,
+                0,
+                Map.of(
+                    "lethe.stream.commit-interval", "25ms",
+                    "lethe.batching.tick", "200ms")));
+    kafka = stack.context().getBean(KafkaSettings.class);
+    topics = stack.context().getBean(Topics.class);
+    app = stack.context().getBean(StreamApp.class);
+    producer = new EventProducer(kafka);
+    small = new SmallCase(producer, topics);
+    small.publishLineage();
+    model = small.train(directory, 1);
+    await().atMost(PATIENCE).until(app::isReady);
+  }
+
+  @AfterAll
+  static void stop() {
+    producer.close();
+    stack.close();
+  }
+
+  private static int request(String... arguments) {
+    List<String> all = new ArrayList<>(List.of("request"));
+    all.addAll(List.of(arguments));
+    all.addAll(
+        List.of(
+            "--bootstrap-server",
+            stack.bootstrapServers(),
+            "--schema-registry",
+            stack.registryUrl()));
+    return Main.commandLine().execute(all.toArray(String[]::new));
+  }
+
+  /** What {@code lethe request status} prints. */
+  private static String status(UUID requestId) {
+    PrintStream standard = System.out;
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(said, true, StandardCharsets.UTF_8));
+    try {
+      Main.commandLine()
+          .execute("request", "status", requestId.toString(), "--url", stack.api().toString());
+    } finally {
+      System.setOut(standard);
+    }
+    return said.toString(StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void aClassIsForgottenAndDoesNotComeBackWithTheNextBatch() {
+    // Given
+    UnlearningPolicy policy =
+        UnlearningPolicy.newBuilder(SmallCase.policy(1, 1))
+            .setLadder(List.of("deepclean"))
+            .setClassLadder(List.of("unsir"))
+            .build();
+    small.register("m", model, policy);
+    await().atMost(PATIENCE).until(() -> phase("m") == Phase.COLLECTING);
+
+    // When
+    int code =
+        request(
+            "submit",
+            "--class",
+            Integer.toString(LABEL),
+            "--dataset",
+            SmallCase.DATASET_ID,
+            "--model",
+            "m");
+
+    // Then
+    assertThat(code).isZero();
+    await().atMost(PATIENCE).until(() -> versions("m").size() == 1);
+    ModelVersion first = versions("m").get(0);
+    assertThat(first.getMethod()).isEqualTo("unsir");
+    int ofClass = samplesOf(small.dataset(), LABEL).length;
+    ErasureReceipt receipt =
+        await()
+            .atMost(PATIENCE)
+            .until(
+                () ->
+                    read(topics.erasureReceipts()).stream()
+                        .filter(one -> one.getModels().stream().anyMatch(m -> isOf("m", m)))
+                        .findFirst(),
+                Optional::isPresent)
+            .orElseThrow();
+    assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    assertThat(receipt.getModels().get(0).getSamples()).isEqualTo(ofClass);
+    ModelState state = app.model("m").orElseThrow();
+    assertThat(state.getErasedSamples()).isEqualTo(ofClass);
+    assertThat(app.sums("m", state.getAnchorId()).retained().samples())
+        .isEqualTo(small.dataset().size() - ofClass);
+    assertThat(accuracyOnTheClass(first)).isLessThan(0.2);
+
+    // When: the next batch is of a person
+    small.request(small.subjects().get(0), "m");
+
+    // Then: it starts from there, and not from the anchor that knew the class
+    await().atMost(PATIENCE).until(() -> versions("m").size() == 2);
+    ModelVersion second = versions("m").get(1);
+    assertThat(second.getMethod()).isEqualTo("deepclean");
+    assertThat(accuracyOnTheClass(second)).isLessThan(0.2);
+  }
+
+  @Test
+  void itsStatusSaysWhichModelsAreDoneAndWhichAreNot() {
+    // Given: the dataset lacks what lineage says of another name for it
+    String person = small.subjects().get(1);
+    producer
+        .send(
+            topics.datasetLineage(),
+            new LineageKey(person, "elsewhere"),
+            new DatasetLineage(
+                person, "elsewhere", List.of("nowhere-1"), Clock.systemUTC().instant()))
+        .join();
+    UnlearningPolicy policy =
+        UnlearningPolicy.newBuilder(SmallCase.policy(1, 0)).setLadder(List.of("deepclean")).build();
+    small.register("fine", model, policy);
+    small.register("broken", model, policy, null, "elsewhere");
+    await().atMost(PATIENCE).until(() -> phase("fine") == Phase.COLLECTING);
+    await().atMost(PATIENCE).until(() -> phase("broken") == Phase.COLLECTING);
+
+    // When
+    UUID id = small.requestOf(person, List.of("fine", "broken"));
+
+    // Then
+    await().atMost(PATIENCE).until(() -> phase("broken") == Phase.PARKED);
+    await().atMost(PATIENCE).until(() -> versions("fine").size() == 1);
+    await()
+        .atMost(PATIENCE)
+        .untilAsserted(
+            () -> {
+              JsonNode said = new ObjectMapper().readTree(status(id));
+              assertThat(said.path("status").asText()).isEqualTo("IN_PROGRESS");
+              assertThat(said.path("results").findValuesAsText("modelId")).containsExactly("fine");
+              assertThat(said.path("progress").toString())
+                  .contains("\"modelId\":\"broken\",\"stage\":\"STOPPED\"")
+                  .contains("\"reason\":\"parked\"");
+            });
+    assertThat(read(topics.erasureReceipts()))
+        .extracting(ErasureReceipt::getRequestId)
+        .doesNotContain(id);
+  }
+
+  @Test
+  void aRequestThatWaitsForLineageIsShownAsWaiting() {
+    // Given: a legal hold keeps the grace period from ending
+    UUID id = small.request("nobody", "m");
+    request("hold", id.toString());
+
+    // Then
+    await()
+        .atMost(PATIENCE)
+        .untilAsserted(
+            () -> {
+              JsonNode said = new ObjectMapper().readTree(status(id));
+              assertThat(said.path("status").asText()).isEqualTo("PENDING");
+              assertThat(said.path("accepted").asBoolean(true)).isFalse();
+              assertThat(said.path("commands").toString()).contains("GRANTED");
+            });
+  }
+
+  private static boolean isOf(String modelId, ModelResult result) {
+    return result.getModelId().equals(modelId);
+  }
+
+  private static Phase phase(String modelId) {
+    return app.model(modelId).map(ModelState::getPhase).orElse(Phase.ANCHORING);
+  }
+
+  private static int[] samplesOf(SampleDataset dataset, int label) {
+    return IntStream.range(0, dataset.size())
+        .filter(index -> dataset.label(index) == label)
+        .toArray();
+  }
+
+  private static double accuracyOnTheClass(ModelVersion version) {
+    SampleDataset test = Datasets.open(SmallCase.DATASET + "#test");
+    URI uri = URI.create(version.getArtifactUri());
+    Path file = ArtifactStores.open(uri).fetch(uri, version.getArtifactSha256());
+    try (LoadedModel model = LoadedModel.load(file, ModelFormat.DJL)) {
+      return Evaluator.score(model, test, samplesOf(test, LABEL)).metrics().getAccuracy();
+    }
+  }
+
+  private static List<ModelVersion> versions(String modelId) {
+    return read(topics.modelVersions()).stream()
+        .filter(version -> version.getModelId().equals(modelId))
+        .toList();
+  }
+
+  private static <V> List<V> read(Topic<String, V> topic) {
+    List<V> all = new ArrayList<>();
+    try (TopicReader<String, V> reader = new TopicReader<>(kafka, topic)) {
+      List<TopicReader.Event<String, V>> events;
+      while (!(events = reader.poll(Duration.ofMillis(300))).isEmpty()) {
+        events.forEach(event -> all.add(event.value()));
+      }
+    }
+    return all;
+  }
+}
