@@ -154,8 +154,7 @@ public final class FisherComputer {
   }
 
   /** Adds a whole minibatch or nothing. */
-  private static boolean addProbed(
-      ProbedFisher fast, NDManager scope, NDList xy, SquareSums sums) {
+  private static boolean addProbed(ProbedFisher fast, NDManager scope, NDList xy, SquareSums sums) {
     try (GradientMode off = GradientMode.off()) {
       Optional<NDArray[]> squares = fast.squares(scope, xy);
       squares.ifPresent(sums::add);

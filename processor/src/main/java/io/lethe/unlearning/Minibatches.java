@@ -11,9 +11,9 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Samples in minibatches. For a GPU the next one is read, normalised and brought to the device while
- * the one before is computed on. On a CPU all cores compute, and a reader beside them only takes
- * one away from time to time (measured on two: a small network lost a tenth of its rate). One
+ * Samples in minibatches. For a GPU the next one is read, normalised and brought to the device
+ * while the one before is computed on. On a CPU all cores compute, and a reader beside them only
+ * takes one away from time to time (measured on two: a small network lost a tenth of its rate). One
  * thread takes; closing waits for what is being read.
  */
 final class Minibatches implements AutoCloseable {
