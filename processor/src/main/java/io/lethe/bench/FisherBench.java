@@ -13,6 +13,7 @@ import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import io.lethe.model.ModelException;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.FisherComputer;
@@ -20,15 +21,22 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.LongSummaryStatistics;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 
 /**
  * Samples per second of the exact Fisher diagonal beside a plain training step without its update,
  * and beside the definition, one sample at a time; all on the same samples and, but for the last,
  * in the same minibatches. The three take turns, so that a busy machine slows all of them; each
- * figure is the median of its turns.
+ * figure is the median of its turns, and stands beside the lowest and the highest.
+ *
+ * <p>A turn is one whole computation, with what it does once: the check on two samples, the choice
+ * of the minibatch, the sums' way to the heap. That takes some tenths of a second for a large model
+ * and should be a small part of a turn, as it is of a job: take turns of several seconds.
  */
 public final class FisherBench {
   private static final double NANOS = 1e9;
@@ -39,8 +47,11 @@ public final class FisherBench {
   /** Samples of the diagonal that the codecs are measured on. */
   private static final int CODEC_SAMPLES = 32;
 
-  /** After so many minibatches resident memory counts as settled. */
+  /** After so many minibatches resident memory counts as settled; from then on every so many. */
   private static final int SETTLED = 50;
+
+  /** The loop's turns are so much shorter: it has no minibatches to fill. */
+  private static final int LOOP_SHARE = 4;
 
   private static final int SMALL_MINIBATCH = 2;
   private static final long SEED = 1;
@@ -50,6 +61,7 @@ public final class FisherBench {
 
   /**
    * @param models names of the models to measure
+   * @param own a model of the user's to measure in place of those
    * @param secondsPerTurn about how long a turn takes
    * @param turns turns of each computation, after one that warms up
    * @param threads what the figures were taken with; set by the caller
@@ -57,7 +69,12 @@ public final class FisherBench {
    *     memory grows; 0 for none, else above {@value #SETTLED}
    */
   public record Settings(
-      List<String> models, double secondsPerTurn, int turns, int threads, int minibatches) {
+      List<String> models,
+      Optional<OwnModel> own,
+      double secondsPerTurn,
+      int turns,
+      int threads,
+      int minibatches) {
     public Settings {
       models = List.copyOf(models);
       for (String model : models) {
@@ -71,6 +88,15 @@ public final class FisherBench {
       }
     }
   }
+
+  /**
+   * A model of the user's.
+   *
+   * @param name of its figures
+   * @param input channels, height and width of a sample
+   * @param load gives it; the bench closes it
+   */
+  public record OwnModel(String name, Shape input, Supplier<LoadedModel> load) {}
 
   /** A model and what it is fed. */
   private enum Case {
@@ -125,8 +151,14 @@ public final class FisherBench {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     terminal.line(
         "            samples/s   forward+backward/s   one at a time/s   ratio   peak RSS MiB");
-    for (String name : settings.models()) {
-      json.set(name, measure(name, Case.of(name)));
+    if (settings.own().isPresent()) {
+      OwnModel own = settings.own().get();
+      json.set(own.name(), measure(own.name(), own.input(), own.load()));
+    } else {
+      for (String name : settings.models()) {
+        Case known = Case.of(name);
+        json.set(name, measure(name, known.shape, () -> LoadedModel.create(known.recipe(), SEED)));
+      }
     }
     json.put("threads", settings.threads());
     json.put("turns", settings.turns());
@@ -135,33 +167,38 @@ public final class FisherBench {
     return json;
   }
 
-  private ObjectNode measure(String name, Case subject) {
-    RandomImages images = new RandomImages(subject.shape, CLASSES, MOST_SAMPLES, SEED);
-    try (LoadedModel model = LoadedModel.create(subject.recipe(), SEED)) {
+  private ObjectNode measure(String name, Shape shape, Supplier<LoadedModel> load) {
+    try (LoadedModel model = load.get()) {
+      RandomImages images = new RandomImages(shape, classes(model, shape), MOST_SAMPLES, SEED);
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      if (settings.minibatches() > 0) {
+        json.set("memory", memory(model, images)); // first: what a peak leaves free hides growth
+      }
       int minibatch = minibatch(model, images);
+      boolean trains = trains(model, images);
       Computation fisher =
           samples -> new FisherComputer(model).sum(images, samples, (stage, done, total) -> {});
-      Computation plain = samples -> forwardBackward(model, images, samples, minibatch);
+      Computation plain = samples -> forwardBackward(model, images, samples, minibatch, trains);
       Computation single = samples -> oneAtATime(model, images, samples);
-      int fisherSamples = warmUp(fisher, minibatch);
-      final int plainSamples = warmUp(plain, minibatch);
-      final int singleSamples = warmUp(single, 1);
+      int fisherSamples = warmUp(fisher, minibatch, settings.secondsPerTurn());
+      final int plainSamples = warmUp(plain, minibatch, settings.secondsPerTurn());
+      final int singleSamples = warmUp(single, 1, settings.secondsPerTurn() / LOOP_SHARE);
       double[] fisherRates = new double[settings.turns()];
       double[] plainRates = new double[settings.turns()];
       double[] singleRates = new double[settings.turns()];
+      double[] ratios = new double[settings.turns()];
       for (int turn = 0; turn < settings.turns(); turn++) {
         fisherRates[turn] = rate(fisher, fisherSamples);
         plainRates[turn] = rate(plain, plainSamples);
         singleRates[turn] = rate(single, singleSamples);
+        ratios[turn] = fisherRates[turn] / plainRates[turn];
       }
-      double rate = Figures.median(fisherRates);
-      double plainRate = Figures.median(plainRates);
-      double singleRate = Figures.median(singleRates);
-      ObjectNode json = JsonNodeFactory.instance.objectNode();
-      json.put("samplesPerSecond", rate);
-      json.put("forwardBackwardPerSecond", plainRate);
-      json.put("oneSampleLoopPerSecond", singleRate);
+      double rate = put(json, "samplesPerSecond", fisherRates);
+      double plainRate = put(json, "forwardBackwardPerSecond", plainRates);
+      double singleRate = put(json, "oneSampleLoopPerSecond", singleRates);
       json.put("ratio", rate / plainRate);
+      spread(json, "ratio", ratios);
+      json.put("forwardBackwardMode", trains ? "training" : "eval");
       // Of the process: it holds the models measured before, too.
       long peak = ProcessMemory.peakRssMiB().orElse(0);
       json.put("peakRssMiB", peak);
@@ -171,20 +208,52 @@ public final class FisherBench {
           new FisherComputer(model)
               .sum(images, IntStream.range(0, CODEC_SAMPLES).toArray(), (stage, done, total) -> {});
       json.set("codecs", CodecFigures.of(diagonal));
-      if (settings.minibatches() > 0) {
-        json.set("memory", memory(model, images));
-      }
       terminal.line(
           String.format(
               Locale.ROOT,
-              "  %-8s  %,9.0f   %,18.0f   %,15.0f   %5.2f   %,12d",
+              "  %-8s  %,9.0f   %,18.0f   %,15.0f   %5.2f   %,12d    ratio %.2f to %.2f",
               name,
               rate,
               plainRate,
               singleRate,
               rate / plainRate,
-              peak));
+              peak,
+              Arrays.stream(ratios).min().orElseThrow(),
+              Arrays.stream(ratios).max().orElseThrow()));
       return json;
+    }
+  }
+
+  /** Puts the median and the spread; returns the median. */
+  private static double put(ObjectNode json, String name, double[] values) {
+    double median = Figures.median(values);
+    json.put(name, median);
+    spread(json, name, values);
+    return median;
+  }
+
+  private static void spread(ObjectNode json, String name, double[] values) {
+    json.putArray(name + "Spread")
+        .add(Arrays.stream(values).min().orElseThrow())
+        .add(Arrays.stream(values).max().orElseThrow());
+  }
+
+  private static int classes(LoadedModel model, Shape shape) {
+    try (NDManager scope = model.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      NDList x = new RandomImages(shape, 2, 1, SEED).batch(scope, new int[] {0});
+      return (int) model.logits(x.get(0)).getShape().get(1);
+    }
+  }
+
+  /** Whether the model has a training mode: one that was traced has not. */
+  private static boolean trains(LoadedModel model, RandomImages images) {
+    try (NDManager scope = model.manager().newSubManager();
+        GradientMode off = GradientMode.off()) {
+      model.trainingLogits(images.batch(scope, new int[] {0, 1}).get(0));
+      return true;
+    } catch (ModelException e) {
+      return false;
     }
   }
 
@@ -196,17 +265,30 @@ public final class FisherBench {
   /** Resident memory of the process while one computation goes through its minibatches. */
   private ObjectNode memory(LoadedModel model, RandomImages images) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
+    LongSummaryStatistics all = new LongSummaryStatistics();
     FisherComputer.ofMinibatch(model, SMALL_MINIBATCH)
         .sum(
             images,
             IntStream.range(0, settings.minibatches() * SMALL_MINIBATCH).toArray(),
             (stage, done, total) -> {
               long minibatch = done / SMALL_MINIBATCH;
-              if (minibatch == SETTLED || done == total) {
+              if (minibatch % SETTLED == 0 || done == total) {
                 ProcessMemory.residentMiB()
-                    .ifPresent(mib -> json.put("residentMiBAtMinibatch" + minibatch, mib));
+                    .ifPresent(
+                        mib -> {
+                          all.accept(mib);
+                          if (minibatch == SETTLED || done == total) {
+                            json.put("residentMiBAtMinibatch" + minibatch, mib);
+                          }
+                        });
               }
             });
+    if (all.getCount() > 0) {
+      json.put("lowestMiB", all.getMin());
+      json.put("highestMiB", all.getMax());
+      double settled = json.path("residentMiBAtMinibatch" + SETTLED).asDouble();
+      json.put("largestChange", Math.max(all.getMax() - settled, settled - all.getMin()) / settled);
+    }
     return json;
   }
 
@@ -229,14 +311,14 @@ public final class FisherBench {
   }
 
   /** Runs until it is warm; returns how many samples, in whole minibatches, fill a turn. */
-  private int warmUp(Computation computation, int minibatch) {
+  private static int warmUp(Computation computation, int minibatch, double secondsPerTurn) {
     int samples = minibatch;
     while (true) {
       double seconds = seconds(computation, samples);
-      double wanted = samples * settings.secondsPerTurn() / seconds;
+      double wanted = samples * secondsPerTurn / seconds;
       int next =
           (int) Math.min(MOST_SAMPLES, Math.max(1, Math.round(wanted / minibatch)) * minibatch);
-      if (seconds >= settings.secondsPerTurn() / 2 || next <= samples) {
+      if (seconds >= secondsPerTurn / 2 || next <= samples) {
         return Math.max(minibatch, next);
       }
       samples = Math.min(next, 8 * samples);
@@ -254,9 +336,9 @@ public final class FisherBench {
     return (System.nanoTime() - began) / NANOS;
   }
 
-  /** What a training step does up to its update, in training mode. */
+  /** What a training step does up to its update, in training mode where there is one. */
   private static void forwardBackward(
-      LoadedModel model, RandomImages images, int[] samples, int minibatch) {
+      LoadedModel model, RandomImages images, int[] samples, int minibatch, boolean trains) {
     withGradients(
         model,
         () -> {
@@ -265,8 +347,8 @@ public final class FisherBench {
                 Arrays.copyOfRange(samples, from, Math.min(samples.length, from + minibatch));
             try (NDManager scope = model.manager().newSubManager()) {
               NDList xy = images.batch(scope, batch);
-              GradientMode.backward(
-                  loss(model.trainingLogits(xy.get(0)), xy.get(1)).div(batch.length));
+              NDArray logits = trains ? model.trainingLogits(xy.get(0)) : model.logits(xy.get(0));
+              GradientMode.backward(loss(logits, xy.get(1)).div(batch.length));
             }
             model.weights().forEach(weight -> GradientMode.zero(weight.array()));
           }
@@ -313,7 +395,8 @@ public final class FisherBench {
   }
 
   private static NDArray loss(NDArray logits, NDArray labels) {
-    NDArray oneHot = labels.oneHot(CLASSES).toType(logits.getDataType(), false);
+    NDArray oneHot =
+        labels.oneHot((int) logits.getShape().get(1)).toType(logits.getDataType(), false);
     return logits.logSoftmax(1).mul(oneHot).sum().neg();
   }
 

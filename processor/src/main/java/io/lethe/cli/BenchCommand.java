@@ -1,5 +1,6 @@
 package io.lethe.cli;
 
+import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.bench.EraseBench;
 import io.lethe.bench.FisherBench;
@@ -7,6 +8,7 @@ import io.lethe.bench.PendingBench;
 import io.lethe.bench.RestoreBench;
 import io.lethe.bench.SequenceBench;
 import io.lethe.bench.StreamBench;
+import io.lethe.offline.ModelFile;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.method.HeldoutMatch;
 import java.io.IOException;
@@ -42,10 +44,20 @@ final class BenchCommand {
               defaultValue = "mlp,cnn,resnet18")
           List<String> models,
       @Option(
+              names = "--model",
+              paramLabel = "FILE",
+              description = "A model of your own in place of those; needs --input.")
+          Path model,
+      @Option(
+              names = "--input",
+              paramLabel = "C,H,W",
+              description = "Channels, height and width of its samples.")
+          String input,
+      @Option(
               names = "--seconds",
               paramLabel = "S",
               description = "Length of a turn (default: ${DEFAULT-VALUE}).",
-              defaultValue = "2")
+              defaultValue = "6")
           double seconds,
       @Option(
               names = "--turns",
@@ -57,18 +69,34 @@ final class BenchCommand {
               names = "--minibatches",
               paramLabel = "N",
               description =
-                  "Also go through so many small minibatches and tell resident memory after the"
-                      + " 50th and the last (default: ${DEFAULT-VALUE}, none).",
+                  "First go through so many small minibatches, and tell resident memory at every"
+                      + " 50th (default: ${DEFAULT-VALUE}, none).",
               defaultValue = "0")
           int minibatches,
       @Mixin Compute compute,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
+    if ((model == null) != (input == null)) {
+      throw new UnusableException("--model and --input: one without the other");
+    }
+    Optional<FisherBench.OwnModel> own = Optional.empty();
+    if (model != null) {
+      ModelFile file = ModelFile.of(model);
+      String name = model.getFileName().toString();
+      own = Optional.of(new FisherBench.OwnModel(name, inputShape(input), file::load));
+    }
     FisherBench.Settings settings =
-        new FisherBench.Settings(models, seconds, turns, compute.apply(), minibatches);
+        new FisherBench.Settings(models, own, seconds, turns, compute.apply(), minibatches);
     json.write(new FisherBench(settings, Terminal.standard()).run());
     return Main.DONE;
+  }
+
+  private static Shape inputShape(String text) {
+    if (!text.matches("[1-9]\\d{0,5}(,[1-9]\\d{0,5}){2}")) {
+      throw new UnusableException("--input: three numbers, such as 3,32,32");
+    }
+    return new Shape(Arrays.stream(text.split(",")).mapToLong(Long::parseLong).toArray());
   }
 
   @Command(
@@ -83,6 +111,14 @@ final class BenchCommand {
               description = "Requests of the throughput profile (default: ${DEFAULT-VALUE}).",
               defaultValue = "30000")
           int requests,
+      @Option(
+              names = "--warm-up",
+              paramLabel = "N",
+              description =
+                  "Requests before those, not timed: the JIT compiler takes a core meanwhile"
+                      + " (default: ${DEFAULT-VALUE}).",
+              defaultValue = "60000")
+          int warmUp,
       @Option(
               names = "--models",
               paramLabel = "N",
@@ -125,6 +161,14 @@ final class BenchCommand {
                       + " models of --models, in ten steps.")
           Integer pending,
       @Option(
+              names = "--tasks-per-request",
+              paramLabel = "N",
+              description =
+                  "With --pending: models that were trained on the same data, so that a request"
+                      + " on it makes as many tasks (default: ${DEFAULT-VALUE}).",
+              defaultValue = "1")
+          int tasksPerRequest,
+      @Option(
               names = "--unsigned",
               description = "Leave out the signatures of receipts, to see what they cost.")
           boolean unsigned,
@@ -139,13 +183,21 @@ final class BenchCommand {
     json.check();
     if (pending != null) {
       PendingBench.Settings settings =
-          new PendingBench.Settings(pending, models, PENDING_STEPS, threads, folder.path());
+          new PendingBench.Settings(
+              pending,
+              models,
+              tasksPerRequest,
+              PENDING_STEPS,
+              Math.min(warmUp, pending),
+              threads,
+              folder.path());
       json.write(new PendingBench(settings, Terminal.standard()).run());
       return Main.DONE;
     }
     StreamBench.Settings settings =
         new StreamBench.Settings(
             requests,
+            warmUp,
             models,
             batch,
             threads,
@@ -176,11 +228,18 @@ final class BenchCommand {
               description = "One model's diagonal, in MiB (default: ${DEFAULT-VALUE}).",
               defaultValue = "32")
           int diagonalMib,
+      @Option(
+              names = "--threads",
+              paramLabel = "N",
+              description = "Stream threads (default: ${DEFAULT-VALUE}).",
+              defaultValue = "1")
+          int threads,
       @Mixin FolderOption folder,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
-    RestoreBench.Settings settings = new RestoreBench.Settings(mib, diagonalMib, folder.path());
+    RestoreBench.Settings settings =
+        new RestoreBench.Settings(mib, diagonalMib, threads, folder.path());
     json.write(new RestoreBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }

@@ -10,6 +10,9 @@ import java.util.regex.Pattern;
  * Where models compute. One choice for the whole process, made before the first model is loaded.
  */
 public final class Devices {
+  /** The first GPU that PyTorch sees, else the CPU; so it is before a choice, too. */
+  public static final String AUTO = "auto";
+
   private static final Pattern NAME = Pattern.compile("auto|cpu|gpu:\\d{1,4}");
 
   private static volatile Device selected;

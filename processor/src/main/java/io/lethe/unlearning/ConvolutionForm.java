@@ -9,22 +9,17 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.convolutional.Convolution;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.function.UnaryOperator;
 
 /**
  * Convolutions over one or two axes, with any stride, padding, dilation and groups.
  *
  * <p>A sample's gradient at kernel position (i, j) is {@code g_b · shift_ij(a_b)ᵀ}, summed over
- * output positions: one batched product per kernel position on shifted slices of the input, or one
- * product with the unfolded input.
+ * output positions: one batched product per kernel position on shifted slices of the input. Sums of
+ * squares alone: {@link ConvolutionSquares}.
  */
 final class ConvolutionForm implements LayerForm {
   private final boolean bias;
-  private final long groups;
-  private final long[] kernel;
-  private final long[] stride;
-  private final long[] padding;
-  private final long[] dilation;
+  private final ConvolutionSquares.Geometry geometry;
   private final Shape kernelShape;
 
   ConvolutionForm(Convolution layer) {
@@ -41,12 +36,14 @@ final class ConvolutionForm implements LayerForm {
   ConvolutionForm(
       boolean bias, long groups, Shape kernel, Shape stride, Shape padding, Shape dilation) {
     this.bias = bias;
-    this.groups = groups;
     kernelShape = kernel;
-    this.kernel = twoAxes(kernel, 1);
-    this.stride = twoAxes(stride, 1);
-    this.padding = twoAxes(padding, 0);
-    this.dilation = twoAxes(dilation, 1);
+    geometry =
+        new ConvolutionSquares.Geometry(
+            groups,
+            twoAxes(kernel, 1),
+            twoAxes(stride, 1),
+            twoAxes(padding, 0),
+            twoAxes(dilation, 1));
   }
 
   /** A convolution over one axis is one over two, of which the first has length 1. */
@@ -57,72 +54,59 @@ final class ConvolutionForm implements LayerForm {
   }
 
   @Override
-  public Map<String, NDArray> perSample(NDArray input, NDArray gradient) {
-    return compute(input, gradient, UnaryOperator.identity(), 1);
-  }
-
-  /**
-   * Without groups by {@link ConvolutionSquares}. In groups each kernel position's products are
-   * squared at once: they are small there.
-   */
-  @Override
   public Map<String, NDArray> squares(NDArray input, NDArray gradient) {
-    if (groups > 1) {
-      return compute(input, gradient, value -> value.square().sum(new int[] {0}), 0);
-    }
     Map<String, NDArray> squares = new TreeMap<>();
     NDArray a = fourAxes(input);
     NDArray g = fourAxes(gradient);
     long filters = g.getShape().get(1);
-    squares.put(
-        "weight",
-        ConvolutionSquares.sum(a, g, kernel, stride, padding, dilation)
-            .reshape(new Shape(filters, a.getShape().get(1)).addAll(kernelShape)));
+    Shape shape = new Shape(filters, a.getShape().get(1) / geometry.groups()).addAll(kernelShape);
+    squares.put("weight", ConvolutionSquares.sum(a, g, geometry).reshape(shape));
     if (bias) {
-      NDArray perFilter = g.reshape(g.getShape().get(0), filters, -1).sum(new int[] {2});
-      squares.put("bias", perFilter.square().sum(new int[] {0}));
+      squares.put("bias", bias(g).square().sum(new int[] {0}));
     }
     return squares;
   }
 
-  private Map<String, NDArray> compute(
-      NDArray input, NDArray gradient, UnaryOperator<NDArray> reduce, int leading) {
+  private static NDArray bias(NDArray gradient) {
+    Shape shape = gradient.getShape();
+    return gradient.reshape(shape.get(0), shape.get(1), -1).sum(new int[] {2});
+  }
+
+  @Override
+  public Map<String, NDArray> perSample(NDArray input, NDArray gradient) {
     NDManager owner = input.getManager();
     long samples = input.getShape().get(0);
     NDArray a = fourAxes(input);
     NDArray g4 = fourAxes(gradient);
+    long groups = geometry.groups();
     long filters = g4.getShape().get(1);
     long channels = a.getShape().get(1);
     Map<String, NDArray> result = new TreeMap<>();
-    NDArray g = g4.reshape(samples * groups, filters / groups, -1);
     if (bias) {
-      NDArray perFilter = gradient.reshape(samples, filters, -1).sum(new int[] {2});
-      result.put("bias", reduce.apply(perFilter));
+      result.put("bias", bias(g4));
     }
+    NDArray g = g4.reshape(samples * groups, filters / groups, -1);
     NDArray padded = pad(a);
     NDList positions = new NDList();
-    for (long i = 0; i < kernel[0]; i++) {
-      for (long j = 0; j < kernel[1]; j++) {
+    for (long i = 0; i < geometry.kernel()[0]; i++) {
+      for (long j = 0; j < geometry.kernel()[1]; j++) {
         try (NDManager scope = owner.newSubManager()) {
           scope.tempAttachAll(padded, g);
           NDArray shifted =
-              shift(padded, i * dilation[0], j * dilation[1], g4.getShape())
+              shift(padded, i * geometry.dilation()[0], j * geometry.dilation()[1], g4.getShape())
                   .reshape(samples * groups, channels / groups, -1);
           NDArray products =
               channels == groups && filters == groups
                   ? g.mul(shifted).sum(new int[] {2})
                   : g.batchMatMul(shifted.transpose(0, 2, 1));
-          NDArray reduced = reduce.apply(products.reshape(samples, filters, channels / groups));
-          reduced.attach(owner);
-          positions.add(reduced);
+          NDArray here = products.reshape(samples, filters, channels / groups);
+          here.attach(owner);
+          positions.add(here);
         }
       }
     }
-    Shape shape = new Shape(filters, channels / groups).addAll(kernelShape);
-    result.put(
-        "weight",
-        NDArrays.stack(positions, leading + 2)
-            .reshape(leading == 1 ? new Shape(samples).addAll(shape) : shape));
+    Shape shape = new Shape(samples, filters, channels / groups).addAll(kernelShape);
+    result.put("weight", NDArrays.stack(positions, 3).reshape(shape));
     return result;
   }
 
@@ -134,11 +118,14 @@ final class ConvolutionForm implements LayerForm {
     return padded.get(
         new NDIndex()
             .addAllDim(2)
-            .addSliceDim(top, top + (out.get(2) - 1) * stride[0] + 1, stride[0])
-            .addSliceDim(left, left + (out.get(3) - 1) * stride[1] + 1, stride[1]));
+            .addSliceDim(
+                top, top + (out.get(2) - 1) * geometry.stride()[0] + 1, geometry.stride()[0])
+            .addSliceDim(
+                left, left + (out.get(3) - 1) * geometry.stride()[1] + 1, geometry.stride()[1]));
   }
 
   private NDArray pad(NDArray a) {
+    long[] padding = geometry.padding();
     if (padding[0] == 0 && padding[1] == 0) {
       return a;
     }

@@ -2,17 +2,15 @@ package io.lethe.unlearning;
 
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
-import ai.djl.pytorch.engine.PtNDArray;
-import ai.djl.pytorch.jni.JniUtils;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.JobStage;
 import io.lethe.fisher.FisherAccumulator;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import io.lethe.model.TorchScriptModel;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -25,9 +23,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Layers with a {@link LayerForm} cost about one backward pass per minibatch. A model with any
  * other parameter, and one whose fast sums disagree with a loop over its first samples, is computed
- * one sample at a time and says so once. Sums accumulate as {@link SquareSums} says. Weights and
- * statistics stay as they are. Two runs over the same samples in the same minibatches and with as
- * many threads give the same bytes: nothing is chosen by a clock.
+ * one sample at a time ({@link SampleLoop}) and says so once. Sums accumulate as {@link SquareSums}
+ * says. Weights and statistics stay as they are. Two runs over the same samples in the same
+ * minibatches and with as many threads give the same bytes: nothing is chosen by a clock.
  *
  * <p>On a GPU the minibatch follows from the card's free memory. A minibatch that finds no memory
  * is done again at half its size, and so are those after it. No GPU was at hand to measure on.
@@ -148,7 +146,10 @@ public final class FisherComputer {
         from += batch.length;
         progress.at(JobStage.FISHER, from, samples.length);
       }
-      return toAccumulator(sums, samples.length);
+      FisherAccumulator accumulator = newAccumulator();
+      sums.addTo(accumulator);
+      accumulator.countSamples(samples.length);
+      return accumulator;
     }
   }
 
@@ -167,12 +168,19 @@ public final class FisherComputer {
     try (NDManager job = model.manager().newSubManager();
         GradientMode off = GradientMode.off()) {
       SquareSums probed = new SquareSums(job, weights);
-      if (!addProbed(fast, dataset, samples, probed)) {
-        return false;
+      try {
+        if (!addProbed(fast, dataset, samples, probed)) {
+          return false;
+        }
+      } catch (EngineException e) {
+        if (MinibatchMemory.isExhausted(e)) {
+          throw e;
+        }
+        return false; // a block that changes the first layer's output in place; the loop may do it
       }
-      // The wrappers stay in place: run without a gradient for their probes they change nothing.
+      // The wrappers stay in place: they only keep what passes.
       SquareSums reference = new SquareSums(job, weights);
-      addLoop(dataset, samples, reference, Progress.NONE);
+      new SampleLoop(model).add(dataset, samples, reference, Progress.NONE);
       double tolerance =
           model.dataType() == DataType.FLOAT64 ? TOLERANCE_FLOAT64 : TOLERANCE_FLOAT32;
       for (int t = 0; t < weights.size(); t++) {
@@ -189,73 +197,25 @@ public final class FisherComputer {
 
   /** One sample at a time: the definition, the reference, and the way for any other layer. */
   FisherAccumulator loop(SampleDataset dataset, int[] samples, Progress progress) {
-    try (NDManager job = model.manager().newSubManager()) {
-      SquareSums sums = new SquareSums(job, weights);
-      addLoop(dataset, samples, sums, progress);
-      return toAccumulator(sums, samples.length);
+    FisherAccumulator sums = newAccumulator();
+    int threads = SampleLoop.threads(model, samples.length);
+    if (threads == 1) {
+      try (NDManager job = model.manager().newSubManager()) {
+        SquareSums own = new SquareSums(job, weights);
+        new SampleLoop(model).add(dataset, samples, own, progress);
+        own.addTo(sums);
+      }
+    } else {
+      SampleLoop.addOnCopies((TorchScriptModel) model, threads, dataset, samples, sums, progress);
     }
+    sums.countSamples(samples.length);
+    return sums;
   }
 
-  private void addLoop(SampleDataset dataset, int[] samples, SquareSums sums, Progress progress) {
-    boolean[] reached = new boolean[weights.size()];
-    try (GradientMode on = GradientMode.on()) {
-      for (LoadedModel.Weight weight : weights) {
-        weight.array().setRequiresGradient(true);
-      }
-      for (int s = 0; s < samples.length; s++) {
-        for (LoadedModel.Weight weight : weights) {
-          GradientMode.zero(weight.array());
-        }
-        try (NDManager scope = model.manager().newSubManager()) {
-          NDList xy = dataset.batch(scope, new int[] {samples[s]});
-          NDArray logits = model.logits(xy.get(0).toType(model.dataType(), false));
-          backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
-          sums.add(squares(reached, scope));
-        }
-        progress.at(JobStage.FISHER, s + 1L, samples.length);
-      }
-    } finally {
-      for (LoadedModel.Weight weight : weights) {
-        weight.array().setRequiresGradient(false);
-      }
-    }
-    for (int t = 0; t < reached.length; t++) {
-      if (samples.length > 0 && !reached[t]) {
-        throw noGradient(weights.get(t).name());
-      }
-    }
-  }
-
-  private FisherAccumulator toAccumulator(SquareSums sums, long samples) {
-    FisherAccumulator accumulator = newAccumulator();
-    NDArray[] totals = sums.totals();
-    for (int t = 0; t < totals.length; t++) {
-      accumulator.add(t, totals[t].toDoubleArray());
-    }
-    accumulator.countSamples(samples);
-    return accumulator;
-  }
-
-  private NDArray[] squares(boolean[] reached, NDManager scope) {
-    NDArray[] squares = new NDArray[weights.size()];
-    try (GradientMode off = GradientMode.off()) {
-      for (int t = 0; t < squares.length; t++) {
-        PtNDArray gradient = JniUtils.getGradient((PtNDArray) weights.get(t).array());
-        if (gradient != null) {
-          reached[t] = true;
-          gradient.attach(scope);
-          squares[t] = gradient.square();
-        }
-      }
-    }
-    return squares;
-  }
-
-  static void backward(NDArray loss) {
+  static void requireFinite(NDArray loss) {
     if (!Double.isFinite(loss.toType(DataType.FLOAT64, true).getDouble())) {
       throw new UnlearningException("a sample's loss is not a finite number");
     }
-    GradientMode.backward(loss);
   }
 
   static UnlearningException noGradient(String parameter) {

@@ -2,7 +2,6 @@ package io.lethe.unlearning;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Block;
@@ -25,7 +24,7 @@ import java.util.Optional;
  * <p>DJL has no hooks, so layers are exchanged in {@code AbstractBlock.children} for a wrapper and
  * put back on closing. A block that calls a layer by a field of its own passes the wrapper by: the
  * layer then shows no call, or a sum that disagrees with a one-sample loop, and the caller computes
- * one sample at a time instead.
+ * one sample at a time instead. So it is where a block changes a layer's output in place.
  */
 final class ProbedBlock implements ProbedModel {
   private final Block root;
@@ -125,7 +124,7 @@ final class ProbedBlock implements ProbedModel {
     undo.clear();
   }
 
-  /** Stands in for a layer and probes its output. */
+  /** Stands in for a layer and keeps what goes in and comes out. */
   static final class Layer extends AbstractBlock implements ProbedModel.Layer {
     private final Block layer;
     private final LayerForm form;
@@ -163,12 +162,9 @@ final class ProbedBlock implements ProbedModel {
         boolean training,
         PairList<String, Object> parameters) {
       NDArray output = layer.forward(store, inputs, training).singletonOrThrow();
-      NDManager scope = output.getManager();
-      NDArray probe = scope.zeros(output.getShape(), output.getDataType());
-      probe.setRequiresGradient(true);
-      calls.add(Call.of(inputs.singletonOrThrow(), probe));
-      // In place: none of the layers keeps its output for its own backward pass.
-      return new NDList(output.addi(probe));
+      output.setRequiresGradient(true); // of the first layer; later ones have it by then
+      calls.add(Call.of(inputs.singletonOrThrow(), output));
+      return new NDList(output);
     }
 
     @Override

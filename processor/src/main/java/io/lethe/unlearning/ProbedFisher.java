@@ -8,6 +8,7 @@ import io.lethe.dataset.SampleDataset;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import java.util.IdentityHashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -64,25 +65,42 @@ final class ProbedFisher implements AutoCloseable {
       }
       // Now: whatever runs the model next, as the one-sample loop does, adds its calls to these.
       bytesPerSample = block.bytesPerSample();
-      FisherComputer.backward(CrossEntropy.perSample(logits, xy.get(1)).sum());
+      NDArray loss = CrossEntropy.perSample(logits, xy.get(1)).sum();
+      FisherComputer.requireFinite(loss);
+      Iterator<NDArray> gradients = OutputGradients.of(loss, outputs()).iterator();
       try (GradientMode off = GradientMode.off()) {
         NDArray[] squares = new NDArray[weights.size()];
         for (ProbedModel.Layer layer : block.layers()) {
-          addLayer(layer, squares, scope);
+          addLayer(layer, gradients, squares, scope);
         }
         return Optional.of(squares);
       }
     }
   }
 
-  private void addLayer(ProbedModel.Layer layer, NDArray[] squares, NDManager minibatchScope) {
+  private NDList outputs() {
+    NDList outputs = new NDList();
+    for (ProbedModel.Layer layer : block.layers()) {
+      layer.calls().forEach(call -> outputs.add(call.output()));
+    }
+    return outputs;
+  }
+
+  /**
+   * @param next gradients of the layer's calls come first
+   */
+  private void addLayer(
+      ProbedModel.Layer layer,
+      Iterator<NDArray> next,
+      NDArray[] squares,
+      NDManager minibatchScope) {
     Map<String, NDArray> parameters = layer.parameters();
     try (NDManager scope = minibatchScope.newSubManager()) {
       NDList inputs = new NDList();
       NDList gradients = new NDList();
       for (ProbedModel.Call call : layer.calls()) {
-        NDArray gradient = call.gradient();
-        if (gradient == null) {
+        NDArray gradient = next.next();
+        if (gradient.size() == 0) {
           throw FisherComputer.noGradient(nameOf(parameters));
         }
         gradient.attach(scope);

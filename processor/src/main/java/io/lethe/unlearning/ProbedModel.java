@@ -2,8 +2,6 @@ package io.lethe.unlearning;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.pytorch.engine.PtNDArray;
-import ai.djl.pytorch.jni.JniUtils;
 import io.lethe.model.DjlModel;
 import io.lethe.model.LoadedModel;
 import io.lethe.model.TorchScriptModel;
@@ -12,8 +10,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A model whose layers are probed: each layer's output gets a zero array added whose gradient is
- * the loss's gradient by that output, per sample, while the weights themselves need none.
+ * A model whose layers are probed: each layer's input and output are kept, and a gradient asked for
+ * at the output. It is the loss's gradient by that output, per sample, while the weights themselves
+ * need none.
  */
 interface ProbedModel extends AutoCloseable {
   /** The probed model, or empty where a parameter is known to belong to no layer of a fast form. */
@@ -26,7 +25,7 @@ interface ProbedModel extends AutoCloseable {
         : Optional.empty();
   }
 
-  /** Runs the model in eval mode and keeps each layer's input and probe. */
+  /** Runs the model in eval mode and keeps each layer's input and output. */
   NDArray forward(NDArray x);
 
   /** The layers as the last run showed them. */
@@ -38,8 +37,8 @@ interface ProbedModel extends AutoCloseable {
   }
 
   /**
-   * What a sample took in the last run, in bytes: each layer's input, output, probe, and the
-   * gradients of the last two.
+   * What a sample took in the last run, in bytes: each layer's input, output and gradient, and as
+   * much again for what lies between layers.
    */
   default long bytesPerSample() {
     long bytes = 1;
@@ -47,7 +46,7 @@ interface ProbedModel extends AutoCloseable {
       for (Call call : layer.calls()) {
         Shape in = call.inputShape();
         Shape out = call.outputShape();
-        bytes += (in.size() / in.get(0) + 4 * (out.size() / out.get(0))) * call.valueBytes();
+        bytes += (in.size() / in.get(0) + 3 * (out.size() / out.get(0))) * call.valueBytes();
       }
     }
     return bytes;
@@ -83,20 +82,13 @@ interface ProbedModel extends AutoCloseable {
    * A run of a layer on a minibatch.
    *
    * @param input what went in
-   * @param probe zeros of the output's shape; after the backward pass it holds the gradient
+   * @param output what came out
    * @param inputShape known after the arrays are freed, as are the next two
    */
-  record Call(NDArray input, NDArray probe, Shape inputShape, Shape outputShape, int valueBytes) {
-    static Call of(NDArray input, NDArray probe) {
+  record Call(NDArray input, NDArray output, Shape inputShape, Shape outputShape, int valueBytes) {
+    static Call of(NDArray input, NDArray output) {
       return new Call(
-          input, probe, input.getShape(), probe.getShape(), probe.getDataType().getNumOfBytes());
-    }
-
-    /**
-     * Gradient of the summed loss by the layer's output, or null where it does not reach the loss.
-     */
-    NDArray gradient() {
-      return JniUtils.getGradient((PtNDArray) probe);
+          input, output, input.getShape(), output.getShape(), output.getDataType().getNumOfBytes());
     }
   }
 }

@@ -17,9 +17,9 @@ import java.util.regex.Pattern;
  * Puts probes into a module's TorchScript source.
  *
  * <p>Each method and function takes a list besides, and hands it on; each call of an operator that
- * has a {@link LayerForm} goes to a function of {@code lethe_probes.py} instead, which adds a probe
- * to the operator's output and appends what it was called with to the list. The root class gets a
- * method {@value #METHOD} that returns its output and the list.
+ * has a {@link LayerForm} goes to a function of {@code lethe_probes.py} instead, which asks for a
+ * gradient at the operator's output, and appends that and what it was called with to the list. The
+ * root class gets a method {@value #METHOD} that returns its output and the list.
  *
  * <p>The source is what the PyTorch of this program prints for a module in memory, so one form of
  * it is to be understood, whatever wrote the file. A source that is not understood does not
@@ -44,6 +44,8 @@ final class ProbedSource {
       Pattern.compile(
           "(?<![\\w.])torch\\."
               + "(linear|conv1d|conv2d|_convolution|batch_norm|layer_norm|embedding)\\(");
+
+  private static final Pattern IN_PLACE = Pattern.compile("\\btorch\\.(?!__)\\w+_\\(");
 
   private final Set<String> functions = new HashSet<>();
 
@@ -71,13 +73,17 @@ final class ProbedSource {
     ProbedSource source = new ProbedSource(sources);
     Map<String, String> probed = new TreeMap<>();
     sources.forEach((path, text) -> probed.put(path, source.rewrite(path, text, rootClass)));
-    probed.put("code/" + MODULE.replace('.', '/') + ".py", library());
+    boolean changesInPlace =
+        sources.values().stream().anyMatch(text -> IN_PLACE.matcher(text).find());
+    probed.put("code/" + MODULE.replace('.', '/') + ".py", library(changesInPlace));
     return probed;
   }
 
-  private static String library() {
+  /** Code that changes arrays in place gets a copy of each output, so that what is kept stays. */
+  private static String library(boolean copies) {
     try (InputStream in = ProbedSource.class.getResourceAsStream("lethe_probes.py")) {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      String text = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      return copies ? text.replace("return probe\n", "return torch.clone(probe)\n") : text;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.lethe.fisher.FisherAccumulator;
 import io.lethe.model.LoadedModel;
 import java.util.List;
 
@@ -23,6 +24,7 @@ final class SquareSums {
   static final int PARTIAL_ADDITIONS = 64;
 
   private final NDManager manager;
+  private final Shape[] shapes;
   private final NDArray[] totals;
   private final NDArray[] partial;
   private int additions;
@@ -36,13 +38,11 @@ final class SquareSums {
     this.manager = manager;
     totals = new NDArray[shapes.length];
     partial = new NDArray[shapes.length];
-    for (int t = 0; t < shapes.length; t++) {
-      totals[t] = manager.zeros(shapes[t], DataType.FLOAT64);
-    }
+    this.shapes = shapes;
   }
 
   /**
-   * Adds a minibatch.
+   * Adds a minibatch, and takes its arrays over.
    *
    * @param squares for each weight an array of its shape, or null where nothing reached it
    */
@@ -52,9 +52,8 @@ final class SquareSums {
         continue;
       }
       if (partial[t] == null) {
-        // A copy, since what TorchScript returns may not be changed in place; laid out as it is,
-        // since the minibatches of a layer share a layout, which need not be row-major.
-        partial[t] = squares[t].duplicate();
+        // Laid out as it is: a layer's minibatches share a layout, which need not be row-major.
+        partial[t] = squares[t];
         partial[t].attach(manager);
       } else {
         partial[t].addi(squares[t]);
@@ -68,14 +67,34 @@ final class SquareSums {
   /** The float64 sums of everything added so far, in the weights' order. */
   NDArray[] totals() {
     fold();
+    for (int t = 0; t < totals.length; t++) {
+      if (totals[t] == null) {
+        totals[t] = manager.zeros(shapes[t], DataType.FLOAT64);
+      }
+    }
     return totals;
+  }
+
+  /** Adds the sums to others of the same weights. */
+  void addTo(FisherAccumulator others) {
+    NDArray[] sums = totals();
+    for (int t = 0; t < sums.length; t++) {
+      others.add(t, sums[t].toDoubleArray());
+    }
   }
 
   private void fold() {
     for (int t = 0; t < totals.length; t++) {
       if (partial[t] != null) {
-        totals[t].addi(partial[t]);
-        partial[t].close();
+        if (totals[t] != null) {
+          totals[t].addi(partial[t]);
+          partial[t].close();
+        } else if (partial[t].getDataType() == DataType.FLOAT64) {
+          totals[t] = partial[t];
+        } else {
+          totals[t] = partial[t].toType(DataType.FLOAT64, false);
+          partial[t].close();
+        }
         partial[t] = null;
       }
     }

@@ -11,6 +11,7 @@ import io.lethe.fisher.FisherSource;
 import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.heldout.ForgetSetUnavailableException;
 import io.lethe.heldout.ForgetSource;
+import io.lethe.model.Devices;
 import io.lethe.model.ModelException;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.UnlearningException;
@@ -41,8 +42,14 @@ final class JobRunner {
   private final Outcomes outcomes;
   private final UnlearningPipeline pipeline = new UnlearningPipeline();
 
+  /**
+   * @throws ModelException when there is no such device as the settings say
+   */
   JobRunner(WorkerSettings settings, FisherSource fisher, ForgetSource forget, Clock clock) {
     this.settings = settings;
+    if (!settings.device().equals(Devices.AUTO)) { // which the first model finds; start is faster
+      Devices.select(settings.device());
+    }
     this.artifacts = ArtifactStores.open(ArtifactStores.location(settings.artifacts()));
     this.fisher = fisher;
     this.forget = forget;

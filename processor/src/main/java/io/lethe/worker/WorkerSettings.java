@@ -20,6 +20,9 @@ import java.time.Duration;
  *     a process of its own
  * @param fisherEncoding how sums travel and an anchor's snapshot is stored: {@code FLOAT32}, exact
  *     (the default), or {@code BFLOAT16_ZSTD}, off by at most 0.4 % in under a third of the space
+ * @param device where models compute, as {@code --device} says: {@code auto} (the default; a GPU
+ *     where PyTorch sees one), {@code cpu}, or {@code gpu:N}. One that is not there stops the
+ *     start.
  */
 @ConfigurationProperties("lethe.worker")
 public record WorkerSettings(
@@ -29,7 +32,8 @@ public record WorkerSettings(
     Path scratch,
     @Bindable(defaultValue = "30s") Duration lock,
     URI streamUrl,
-    @Bindable(defaultValue = "FLOAT32") FisherEncoding fisherEncoding) {
+    @Bindable(defaultValue = "FLOAT32") FisherEncoding fisherEncoding,
+    @Bindable(defaultValue = "auto") String device) {
   public WorkerSettings {
     if (id == null || id.isBlank()) {
       throw new IllegalArgumentException("lethe.worker.id must not be empty");

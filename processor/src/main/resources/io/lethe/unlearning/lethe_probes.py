@@ -101,19 +101,20 @@ def record(probes_: List[Tensor],
     bias: Optional[Tensor],
     mean: Optional[Tensor],
     variance: Optional[Tensor]) -> Tensor:
-  probe = torch.requires_grad_(torch.zeros_like(output), True)
-  _0 = torch.append(probes_, torch.tensor(settings))
-  _1 = torch.append(probes_, torch.tensor(epsilon, dtype=7))
+  probe = torch.requires_grad_(output, True)
+  _0 = torch.append(probes_, torch.tensor(settings, dtype=4, device=torch.device("cpu")))
+  _1 = torch.append(probes_, torch.tensor(epsilon, dtype=7, device=torch.device("cpu")))
   _2 = torch.append(probes_, input)
   _3 = torch.append(probes_, probe)
-  _4 = torch.append(probes_, __torch__.lethe_probes.given(weight))
-  _5 = torch.append(probes_, __torch__.lethe_probes.given(bias))
-  _6 = torch.append(probes_, __torch__.lethe_probes.given(mean))
-  _7 = torch.append(probes_, __torch__.lethe_probes.given(variance))
-  return torch.add(output, probe)
-def given(array: Optional[Tensor]) -> Tensor:
+  _4 = torch.append(probes_, __torch__.lethe_probes.given(weight, output))
+  _5 = torch.append(probes_, __torch__.lethe_probes.given(bias, output))
+  _6 = torch.append(probes_, __torch__.lethe_probes.given(mean, output))
+  _7 = torch.append(probes_, __torch__.lethe_probes.given(variance, output))
+  return probe
+def given(array: Optional[Tensor],
+    like: Tensor) -> Tensor:
   if torch.__is__(array, None):
-    result = torch.zeros([0])
+    result = torch.zeros([0], dtype=ops.prim.dtype(like), device=ops.prim.device(like))
   else:
     result = unchecked_cast(Tensor, array)
   return result

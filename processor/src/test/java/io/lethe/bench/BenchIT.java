@@ -2,7 +2,9 @@ package io.lethe.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.model.TorchScriptFiles;
 import io.lethe.terminal.Terminal;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -18,6 +20,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * The benches run to their end on small sizes and report what they promise; no figure is judged.
@@ -44,7 +48,10 @@ class BenchIT {
   @Test
   void fisher() {
     ObjectNode json =
-        new FisherBench(new FisherBench.Settings(List.of("mlp"), 0.05, 3, 1, 60), terminal).run();
+        new FisherBench(
+                new FisherBench.Settings(List.of("mlp"), Optional.empty(), 0.05, 3, 1, 60),
+                terminal)
+            .run();
 
     assertPositive(
         json,
@@ -59,10 +66,32 @@ class BenchIT {
     assertThat(json.at("/mlp/codecs/FLOAT32/share").asDouble()).isEqualTo(1);
     assertThat(json.at("/mlp/codecs/BFLOAT16_ZSTD/largestRelativeError").asDouble())
         .isBetween(1e-4, 1 / 256.0);
+    assertThat(json.at("/mlp/memory/largestChange").asDouble()).isBetween(0.0, 1.0);
+    assertThat(json.at("/mlp/ratioSpread/0").asDouble())
+        .isLessThanOrEqualTo(json.at("/mlp/ratioSpread/1").asDouble());
     assertThat(json.at("/mlp/ratio").asDouble())
         .isEqualTo(
             json.at("/mlp/samplesPerSecond").asDouble()
                 / json.at("/mlp/forwardBackwardPerSecond").asDouble());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"scripted.pt, training", "traced.pt, eval"})
+  void fisherOfAModelFromPyTorch(String file, String mode) {
+    FisherBench.OwnModel own =
+        new FisherBench.OwnModel(file, new Shape(1, 8, 8), () -> TorchScriptFiles.load(file));
+
+    ObjectNode json =
+        new FisherBench(
+                new FisherBench.Settings(List.of(), Optional.of(own), 0.02, 1, 1, 0), terminal)
+            .run();
+
+    assertPositive(
+        json,
+        "/" + file + "/samplesPerSecond",
+        "/" + file + "/forwardBackwardPerSecond",
+        "/" + file + "/oneSampleLoopPerSecond");
+    assertThat(json.at("/" + file + "/forwardBackwardMode").asText()).isEqualTo(mode);
   }
 
   @Test
@@ -144,6 +173,7 @@ class BenchIT {
     StreamBench.Settings settings =
         new StreamBench.Settings(
             200,
+            40,
             2,
             50,
             1,
@@ -171,11 +201,12 @@ class BenchIT {
   @Test
   void pending() throws IOException {
     ObjectNode json =
-        new PendingBench(new PendingBench.Settings(41, 3, 2, 1, directory), terminal).run();
+        new PendingBench(new PendingBench.Settings(41, 4, 2, 2, 4, 1, directory), terminal).run();
 
     assertPositive(
         json, "/steps/0/eventsPerSecond", "/steps/1/eventsPerSecond", "/steps/1/peakRssMiB");
-    assertThat(json.at("/pending").asInt()).isEqualTo(40);
+    assertThat(json.at("/pending").asInt()).isEqualTo(44);
+    assertThat(json.at("/warmUp").asInt()).isEqualTo(4);
     assertThat(json.at("/lastToFirst").asDouble())
         .isEqualTo(
             json.at("/steps/1/eventsPerSecond").asDouble()
@@ -185,7 +216,8 @@ class BenchIT {
 
   @Test
   void restore() throws IOException {
-    ObjectNode json = new RestoreBench(new RestoreBench.Settings(7, 3, directory), terminal).run();
+    ObjectNode json =
+        new RestoreBench(new RestoreBench.Settings(7, 3, 1, directory), terminal).run();
 
     assertPositive(json, "/mibPerSecond", "/diskReadMibPerSecond", "/ratio");
     assertThat(json.at("/mib").asInt()).isEqualTo(6);

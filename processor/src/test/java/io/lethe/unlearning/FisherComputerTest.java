@@ -302,8 +302,8 @@ class FisherComputerTest {
 
   @Test
   void theMinibatchFollowsFromTheMemoryThatASampleTakes() {
-    // A linear layer of 100 × 8192 float32: input, output, probe and two gradients.
-    long bytes = 4 * (100 + 4 * 8192) + 4 * (8192 + 4 * 4);
+    // A linear layer of 100 × 8192 float32: input, output, gradient, and what follows the layer.
+    long bytes = 4 * (100 + 3 * 8192) + 4 * (8192 + 3 * 4);
     int[] all = IntStream.range(0, DATA.size()).toArray();
     List<Long> done = new ArrayList<>();
     try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 4, 8192), 1)) {

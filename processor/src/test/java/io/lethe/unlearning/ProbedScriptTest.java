@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.pytorch.jni.JniUtils;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.fisher.FisherAccumulator;
 import io.lethe.fisher.FisherDiagonal;
@@ -17,10 +18,14 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -136,6 +141,70 @@ class ProbedScriptTest {
         assertThat(second.tensors().get(t).values()).isEqualTo(first.tensors().get(t).values());
       }
     }
+  }
+
+  @Test
+  void laterRunsOfOneShapeAreAsExactAsTheFirst() {
+    // PyTorch rewrites a module's graph after its first runs.
+    try (TorchScriptModel model = TorchScriptFiles.load("net-float64.pt")) {
+      int[] often = IntStream.range(0, 48).map(i -> i % DATA.size()).toArray();
+      FisherAccumulator once =
+          FisherComputer.ofMinibatch(model, 1).accumulate(DATA, ALL, Progress.NONE);
+
+      FisherAccumulator sums =
+          FisherComputer.ofMinibatch(model, 4).accumulate(DATA, often, Progress.NONE);
+
+      for (int t = 0; t < model.weights().size(); t++) {
+        double[] expected = Arrays.stream(once.sums(t)).map(sum -> 4 * sum).toArray();
+        assertClose(sums.sums(t), expected, model.weights().get(t).name());
+      }
+    }
+  }
+
+  @Test
+  void aLoopOnCopiesIsTheLoop() {
+    try (TorchScriptModel model = TorchScriptFiles.load("computed-float64.pt")) {
+      model.weights().get(0).array().muli(1.5);
+      FisherAccumulator expected = onCopies(model, 1, Progress.NONE);
+      List<Long> at = new ArrayList<>();
+
+      FisherAccumulator sums = onCopies(model, 3, (stage, done, total) -> at.add(done));
+      FisherAccumulator again = onCopies(model, 3, Progress.NONE);
+
+      assertThat(at).containsExactlyElementsOf(LongStream.rangeClosed(1, 12).boxed().toList());
+      for (int t = 0; t < model.weights().size(); t++) {
+        assertClose(sums.sums(t), expected.sums(t), model.weights().get(t).name());
+        assertThat(again.sums(t)).isEqualTo(sums.sums(t));
+      }
+    }
+  }
+
+  @Test
+  void aLoopOnCopiesEndsWithItsProgressAndWithAFailure() {
+    int threads = JniUtils.getNumThreads();
+    try (TorchScriptModel model = TorchScriptFiles.load("computed-float64.pt");
+        TorchScriptModel unused = TorchScriptFiles.load("unused.pt")) {
+      Progress cancelled =
+          (stage, done, total) -> {
+            throw new CancellationException("enough");
+          };
+
+      assertThatThrownBy(() -> onCopies(model, 2, cancelled)).hasMessage("enough");
+      assertThatThrownBy(() -> onCopies(unused, 2, Progress.NONE))
+          .isInstanceOf(UnlearningException.class)
+          .hasMessageContaining("spare.weight received no gradient");
+      assertThat(JniUtils.getNumThreads()).isEqualTo(threads);
+    }
+  }
+
+  private static FisherAccumulator onCopies(
+      TorchScriptModel model, int threads, Progress progress) {
+    FisherAccumulator sums =
+        new FisherAccumulator(
+            model.weights().stream().map(LoadedModel.Weight::name).toList(),
+            model.weights().stream().map(LoadedModel.Weight::shape).toList());
+    SampleLoop.addOnCopies(model, threads, DATA, ALL, sums, progress);
+    return sums;
   }
 
   @Test

@@ -81,7 +81,8 @@ class JobRunnerTest {
             directory,
             Duration.ofSeconds(30),
             URI.create("http://unused"),
-            FisherEncoding.FLOAT32);
+            FisherEncoding.FLOAT32,
+            "auto");
     return new JobRunner(settings, fisher, this::forgetSet, Clock.fixed(NOW, ZoneOffset.UTC));
   }
 

@@ -72,7 +72,8 @@ final class WorkerCase {
                 directory,
                 Duration.ofSeconds(30),
                 URI.create("http://unused"),
-                FisherEncoding.FLOAT32),
+                FisherEncoding.FLOAT32,
+                "auto"),
             (modelId, anchorId) -> sums,
             this::forgetSet,
             Clock.fixed(NOW, ZoneOffset.UTC));

@@ -109,7 +109,8 @@ class WorkerCrashIT {
         directory.resolve("scratch-" + id),
         Duration.ofSeconds(30),
         URI.create("http://unused"),
-        FisherEncoding.FLOAT32);
+        FisherEncoding.FLOAT32,
+        "auto");
   }
 
   private static Phase phase(StreamApp app) {
