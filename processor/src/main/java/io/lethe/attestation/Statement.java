@@ -24,7 +24,8 @@ record Statement(RecordKind kind, ObjectNode predicate) {
 
   /** The statement on a record in its JSON form. */
   static Statement about(RecordKind kind, ObjectNode record) {
-    ObjectNode predicate = record.deepCopy();
+    ObjectNode predicate = NODES.objectNode();
+    predicate.setAll(record);
     predicate.remove(ATTESTATION);
     return new Statement(kind, predicate);
   }

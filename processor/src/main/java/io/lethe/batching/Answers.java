@@ -49,7 +49,7 @@ final class Answers {
       while (tasks.hasNext()) {
         var entry = tasks.next();
         ErasureTask task = entry.value;
-        boolean exact = retrained || isExact(task);
+        boolean exact = retrained || isExact(state, task);
         boolean awaits = !exact && awaitsExact(state);
         ModelResult result =
             ModelResult.newBuilder()
@@ -83,9 +83,9 @@ final class Answers {
   }
 
   /** Whether the anchor was trained without all of the task's samples. */
-  private boolean isExact(ErasureTask task) {
+  private boolean isExact(ModelState state, ErasureTask task) {
     return task.getClasses().isEmpty()
-        && task.getSampleIds().stream().allMatch(id -> stores.isExcluded(task.getModelId(), id));
+        && task.getSampleIds().stream().allMatch(id -> stores.isExcluded(state, id));
   }
 
   private static int samples(ErasureTask task, List<ResolvedClass> resolved) {

@@ -164,9 +164,7 @@ final class Batches {
           end = BatchingStores.sequence(entry.key);
           break;
         }
-        ids.stream()
-            .filter(id -> !stores.isErased(modelId, state.getAnchorId(), id))
-            .forEach(samples::add);
+        ids.stream().filter(id -> !stores.isErased(state, id)).forEach(samples::add);
         classes.addAll(task.getClasses());
         trace.add(task);
         requests++;

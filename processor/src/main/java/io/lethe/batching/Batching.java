@@ -277,6 +277,11 @@ final class Batching {
     }
   }
 
+  /** Lets the events of the last step out; to be called after each. */
+  void tell() {
+    emitter.flush();
+  }
+
   /** Fires what is old enough and offers lost and failed jobs again. */
   void onTick() {
     for (String modelId : stores.due(emitter.now())) {

@@ -9,12 +9,18 @@ import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.streams.TracedContext;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.apache.kafka.streams.processor.api.Record;
 
 /** What the rules of batching say to the outside, and their clock. */
 final class BatchingEmitter {
+  /** So many are held in memory at most. */
+  private static final int MAX_EVENTS = 2_000;
+
   private final TracedContext<String, BatchingOutput> context;
+  private final List<RequestEvent> events = new ArrayList<>();
 
   BatchingEmitter(TracedContext<String, BatchingOutput> context) {
     this.context = context;
@@ -61,9 +67,21 @@ final class BatchingEmitter {
         .setCommandNumber(command.getCommandNumber());
   }
 
+  /** Emits an event with those of the same step, see {@link #flush}. */
   void emit(RequestEvent.Builder event) {
-    RequestEvent built = event.build();
-    forward(built.getRequestId().toString(), new BatchingOutput.Event(built), built.getTrace());
+    events.add(event.build());
+    if (events.size() == MAX_EVENTS) {
+      flush();
+    }
+  }
+
+  /** Emits the events of a step; to be called at its end, also where it fails. */
+  void flush() {
+    if (!events.isEmpty()) {
+      BatchingOutput.Events together = new BatchingOutput.Events(events);
+      events.clear();
+      forward(together.events().get(0).getModelId().orElse(""), together, Optional.empty());
+    }
   }
 
   private void forward(String key, BatchingOutput output, Optional<Trace> trace) {

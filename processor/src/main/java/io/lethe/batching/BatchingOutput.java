@@ -4,8 +4,9 @@ import io.lethe.events.HeldOutKey;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.state.RequestEvent;
+import java.util.List;
 
-/** What batching emits: jobs and versions, keyed by model, and events for tracking, by request. */
+/** What batching emits, keyed by model: jobs, versions, and events for tracking. */
 public sealed interface BatchingOutput {
   /** A worker has something to do. */
   record Job(UnlearningJob job) implements BatchingOutput {}
@@ -16,6 +17,10 @@ public sealed interface BatchingOutput {
   /** A record of held-out targets is in the stores, or is not wanted: it is deleted. */
   record Retraction(HeldOutKey key) implements BatchingOutput {}
 
-  /** A request moved on. */
-  record Event(RequestEvent event) implements BatchingOutput {}
+  /** Requests moved on. Of a batch there are thousands at once. */
+  record Events(List<RequestEvent> events) implements BatchingOutput {
+    public Events {
+      events = List.copyOf(events);
+    }
+  }
 }

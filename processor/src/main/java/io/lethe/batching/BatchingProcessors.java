@@ -33,41 +33,57 @@ public final class BatchingProcessors {
   public ProcessorSupplier<String, ModelRegistered, String, BatchingOutput> models() {
     return RuleProcessor.ticking(
         this::rules,
-        (rules, record) -> rules.onModel(record.key(), Optional.ofNullable(record.value())),
+        (rules, record) ->
+            told(rules, () -> rules.onModel(record.key(), Optional.ofNullable(record.value()))),
         settings.tick(),
-        Batching::onTick);
+        rules -> told(rules, () -> rules.onTick()));
   }
 
   /** Takes erasure tasks. */
   public ProcessorSupplier<String, ErasureTask, String, BatchingOutput> tasks() {
-    return RuleProcessor.of(this::rules, (rules, record) -> rules.onTask(record.value()));
+    return RuleProcessor.of(
+        this::rules, (rules, record) -> told(rules, () -> rules.onTask(record.value())));
   }
 
   /** Takes job outcomes. */
   public ProcessorSupplier<String, JobOutcome, String, BatchingOutput> outcomes() {
-    return RuleProcessor.of(this::rules, (rules, record) -> rules.onOutcome(record.value()));
+    return RuleProcessor.of(
+        this::rules, (rules, record) -> told(rules, () -> rules.onOutcome(record.value())));
   }
 
   /** Takes Fisher updates. */
   public ProcessorSupplier<FisherKey, FisherChunk, String, BatchingOutput> fisherUpdates() {
-    return RuleProcessor.of(this::rules, (rules, record) -> rules.onFisher(record.value()));
+    return RuleProcessor.of(
+        this::rules, (rules, record) -> told(rules, () -> rules.onFisher(record.value())));
   }
 
   /** Takes held-out targets. */
   public ProcessorSupplier<HeldOutKey, HeldOutChunk, String, BatchingOutput> heldoutTargets() {
     return RuleProcessor.of(
         this::rules,
-        (rules, record) -> rules.onHeldOut(record.key(), Optional.ofNullable(record.value())));
+        (rules, record) ->
+            told(rules, () -> rules.onHeldOut(record.key(), Optional.ofNullable(record.value()))));
   }
 
   /** Takes signs of life of running jobs, by model. */
   public ProcessorSupplier<String, JobProgress, String, BatchingOutput> progress() {
-    return RuleProcessor.of(this::rules, (rules, record) -> rules.onProgress(record.value()));
+    return RuleProcessor.of(
+        this::rules, (rules, record) -> told(rules, () -> rules.onProgress(record.value())));
   }
 
   /** Takes a person's word on jobs that wait for one. */
   public ProcessorSupplier<String, ModelCommand, String, BatchingOutput> commands() {
-    return RuleProcessor.of(this::rules, (rules, record) -> rules.onCommand(record.value()));
+    return RuleProcessor.of(
+        this::rules, (rules, record) -> told(rules, () -> rules.onCommand(record.value())));
+  }
+
+  /** Takes a step, and lets its events out, also where it fails: what it stored stays as well. */
+  private static void told(Batching rules, Runnable step) {
+    try {
+      step.run();
+    } finally {
+      rules.tell();
+    }
   }
 
   private Batching rules(TracedContext<String, BatchingOutput> context) {

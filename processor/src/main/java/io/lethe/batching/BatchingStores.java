@@ -214,14 +214,19 @@ public final class BatchingStores {
   }
 
   /** Whether the current version has forgotten the sample, or never knew it. */
-  boolean isErased(String modelId, String anchorId, String sampleId) {
-    return erased.get(erasedKey(modelId, anchorId, sampleId)) != null
-        || isExcluded(modelId, sampleId);
+  boolean isErased(ModelState state, String sampleId) {
+    String modelId = state.getRegistration().getModelId();
+    return (state.getErasedSamples() > 0
+            && erased.get(erasedKey(modelId, state.getAnchorId(), sampleId)) != null)
+        || isExcluded(state, sampleId);
   }
 
   /** Whether the anchor was trained without the sample, as it had been erased. */
-  boolean isExcluded(String modelId, String sampleId) {
-    return erased.get(erasedKey(modelId, EXCLUDED, sampleId)) != null;
+  boolean isExcluded(ModelState state, String sampleId) {
+    String modelId = state.getRegistration().getModelId();
+    // The state knows how many there are: looking for what is not there costs most of all.
+    return state.getExcludedSamples() > 0
+        && erased.get(erasedKey(modelId, EXCLUDED, sampleId)) != null;
   }
 
   void markErased(String modelId, String anchorId, String sampleId, UUID jobId) {

@@ -28,22 +28,32 @@ final class Load {
   private final Topics topics;
   private final Sender sender;
   private final int models;
+  private final int modelsPerDataset;
 
   /**
-   * @param models number of models that data subjects are spread over
+   * @param models number of models that data subjects are spread over, each with a dataset
    */
   Load(Topics topics, Sender sender, int models) {
+    this(topics, sender, models, 1);
+  }
+
+  /**
+   * @param models number of models
+   * @param modelsPerDataset models that were trained on the same data
+   */
+  Load(Topics topics, Sender sender, int models, int modelsPerDataset) {
     this.topics = topics;
     this.sender = sender;
     this.models = models;
+    this.modelsPerDataset = modelsPerDataset;
   }
 
   static String modelId(int model) {
     return "model-" + model;
   }
 
-  static String datasetId(int model) {
-    return "dataset-" + model;
+  static String datasetId(int dataset) {
+    return "dataset-" + dataset;
   }
 
   /** Registers the models; batches fire at so many requests or after the given age. */
@@ -57,7 +67,7 @@ final class Load {
               .setFormat(ModelFormat.DJL)
               .setArtifactUri("file:/bench/" + modelId(model))
               .setArtifactSha256(ANCHOR_ID)
-              .setDatasetId(datasetId(model))
+              .setDatasetId(datasetId(model / modelsPerDataset))
               .setDatasetUri("synthetic:digits")
               .setPolicy(
                   UnlearningPolicy.newBuilder()
@@ -92,12 +102,12 @@ final class Load {
 
   /** Says that a data subject has one sample in the dataset of one model. */
   void lineage(int subject) {
-    int model = subject % models;
+    int dataset = subject % models / modelsPerDataset;
     sender.send(
         topics.datasetLineage(),
-        new LineageKey(subjectId(subject), datasetId(model)),
+        new LineageKey(subjectId(subject), datasetId(dataset)),
         new DatasetLineage(
-            subjectId(subject), datasetId(model), List.of("sample-" + subject), Instant.now()));
+            subjectId(subject), datasetId(dataset), List.of("sample-" + subject), Instant.now()));
   }
 
   /** A new request of a data subject. */

@@ -29,7 +29,8 @@ import org.apache.kafka.streams.errors.InvalidStateStoreException;
 
 /**
  * What a growing number of pending tasks costs: requests on single samples for models whose batches
- * do not fire. The rate and the memory of each step show whether either depends on how many wait.
+ * do not fire, of which several were trained on the same data, so that a request makes as many
+ * tasks. The rate and the memory of each step show whether either depends on how many wait.
  */
 public final class PendingBench {
   private static final double NANOS = 1e9;
@@ -41,20 +42,42 @@ public final class PendingBench {
   /**
    * @param pending tasks in the end
    * @param models that they are spread over
+   * @param tasksPerRequest models that are trained on the same data
    * @param steps that are timed, each of as many tasks
+   * @param warmUp tasks before them, which also go on waiting
    * @param threads stream threads
    * @param folder on the disk to measure on
    */
-  public record Settings(int pending, int models, int steps, int threads, Path folder) {
+  public record Settings(
+      int pending,
+      int models,
+      int tasksPerRequest,
+      int steps,
+      int warmUp,
+      int threads,
+      Path folder) {
     public Settings {
-      if (models < 1 || steps < 2 || pending < steps || threads < 1) {
+      if (tasksPerRequest < 1 || models < 1 || models % tasksPerRequest != 0) {
         throw new IllegalArgumentException(
-            "bench stream --pending takes at least two steps, and a task for each");
+            "bench stream --pending takes a number of models that --tasks-per-request divides");
+      }
+      if (steps < 2 || pending < steps * tasksPerRequest || warmUp < 0 || threads < 1) {
+        throw new IllegalArgumentException(
+            "bench stream --pending takes at least two steps, and a request for each");
       }
     }
 
+    /** Requests of a step. */
     int step() {
-      return pending / steps;
+      return pending / steps / tasksPerRequest;
+    }
+
+    int warmUpRequests() {
+      return warmUp / tasksPerRequest;
+    }
+
+    int datasets() {
+      return models / tasksPerRequest;
     }
   }
 
@@ -76,9 +99,10 @@ public final class PendingBench {
           StreamApp app = cluster.app(streams, topics, true);
           Responder responder = Responder.start(kafka, topics, PendingBench::tiny)) {
         app.start();
-        Load load = new Load(topics, sender, settings.models());
+        Load load = new Load(topics, sender, settings.models(), settings.tasksPerRequest());
         load.registerModels(Integer.MAX_VALUE, Duration.ofDays(365));
         load.awaitCollecting(app);
+        send(app, sender, topics, 0, settings.warmUpRequests());
         for (int step = 0; step < settings.steps(); step++) {
           steps.add(step(step, app, sender, topics));
         }
@@ -86,40 +110,62 @@ public final class PendingBench {
     }
     double first = steps.get(0).get("eventsPerSecond").asDouble();
     double last = steps.get(steps.size() - 1).get("eventsPerSecond").asDouble();
-    json.put("pending", settings.step() * settings.steps());
+    json.put("pending", tasks(settings.warmUpRequests() + settings.step() * settings.steps()));
+    json.put("warmUp", tasks(settings.warmUpRequests()));
     json.put("models", settings.models());
+    json.put("tasksPerRequest", settings.tasksPerRequest());
+    json.put("threads", settings.threads());
     json.put("lastToFirst", last / first);
     return json;
   }
 
+  private long tasks(int requests) {
+    return (long) requests * settings.tasksPerRequest();
+  }
+
   private ObjectNode step(int step, StreamApp app, Sender sender, Topics topics) {
-    int from = step * settings.step();
+    int from = settings.warmUpRequests() + step * settings.step();
     int to = from + settings.step();
     long began = System.nanoTime();
+    CpuTimes before = CpuTimes.now();
+    send(app, sender, topics, from, to);
+    double rate = tasks(settings.step()) / ((System.nanoTime() - began) / NANOS);
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("pending", tasks(to));
+    json.put("eventsPerSecond", rate);
+    json.set(
+        "cpuMicrosPerTask", CpuTimes.now().since(before, Math.toIntExact(tasks(settings.step()))));
+    System.gc(); // what is left is held
+    Runtime runtime = Runtime.getRuntime();
+    json.put("heapMiB", (runtime.totalMemory() - runtime.freeMemory()) >> 20);
+    ProcessMemory.residentMiB().ifPresent(mib -> json.put("rssMiB", mib));
+    ProcessMemory.peakRssMiB().ifPresent(mib -> json.put("peakRssMiB", mib));
+    terminal.line(
+        "  %s pending: %s/s, %s MiB resident, of it %s MiB live heap"
+            .formatted(
+                Terminal.count(tasks(to)),
+                Terminal.count(rate),
+                json.path("rssMiB").asText("?"),
+                json.path("heapMiB").asText()));
+    return json;
+  }
+
+  /** Returns when the tasks of the requests wait. */
+  private void send(StreamApp app, Sender sender, Topics topics, int from, int to) {
     for (int i = from; i < to; i++) {
       sender.send(topics.deletionRequests(), "subject-" + i, request(i));
     }
     sender.flush();
     awaitPending(app, to);
-    double rate = settings.step() / ((System.nanoTime() - began) / NANOS);
-    ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("pending", to);
-    json.put("eventsPerSecond", rate);
-    Runtime runtime = Runtime.getRuntime();
-    json.put("heapMiB", (runtime.totalMemory() - runtime.freeMemory()) >> 20);
-    ProcessMemory.peakRssMiB().ifPresent(mib -> json.put("peakRssMiB", mib));
-    terminal.line(
-        "  %s pending: %s/s, at most %s MiB so far"
-            .formatted(
-                Terminal.count(to), Terminal.count(rate), json.path("peakRssMiB").asText("?")));
-    return json;
   }
 
   /** One model after the other: to look at all of them again and again would be the load itself. */
-  private void awaitPending(StreamApp app, int total) {
+  private void awaitPending(StreamApp app, int requests) {
     for (int model = 0; model < settings.models(); model++) {
       String modelId = Load.modelId(model);
-      int expected = total / settings.models() + (model < total % settings.models() ? 1 : 0);
+      int dataset = model / settings.tasksPerRequest();
+      int expected =
+          requests / settings.datasets() + (dataset < requests % settings.datasets() ? 1 : 0);
       Cluster.await("the tasks of " + modelId, () -> pending(app, modelId) >= expected);
     }
   }
@@ -138,7 +184,7 @@ public final class PendingBench {
         .setSelector(
             Selector.newBuilder()
                 .setKind(SelectorKind.SAMPLES)
-                .setDatasetId(Load.datasetId(number % settings.models()))
+                .setDatasetId(Load.datasetId(number % settings.datasets()))
                 .setSampleIds(List.of("sample-" + number))
                 .build())
         .setRegulation(Regulation.GDPR)

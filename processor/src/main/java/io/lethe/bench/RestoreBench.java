@@ -46,11 +46,12 @@ public final class RestoreBench {
   /**
    * @param mib diagonals in all, in MiB
    * @param diagonalMib one model's diagonal, in MiB
+   * @param threads stream threads; each restores its own partitions
    * @param folder on the disk to measure on
    */
-  public record Settings(int mib, int diagonalMib, Path folder) {
+  public record Settings(int mib, int diagonalMib, int threads, Path folder) {
     public Settings {
-      if (diagonalMib < 1 || diagonalMib > 256 || mib < diagonalMib) {
+      if (diagonalMib < 1 || diagonalMib > 256 || mib < diagonalMib || threads < 1) {
         throw new IllegalArgumentException(
             "a diagonal has 1 to 256 MiB, and all of them have at least as much as one");
       }
@@ -93,6 +94,7 @@ public final class RestoreBench {
       json.put("diskReadPastCache", disk.direct());
       json.put("mib", settings.storedMib());
       json.put("models", settings.models());
+      json.put("threads", settings.threads());
       json.put("seconds", seconds);
       ProcessMemory.peakRssMiB().ifPresent(mib -> json.put("peakRssMiB", mib));
       terminal.line(
@@ -152,8 +154,8 @@ public final class RestoreBench {
     }
   }
 
-  private static StreamSettings settings(Cluster cluster) {
-    return cluster.settings(APP, StreamProfile.THROUGHPUT, null, 1);
+  private StreamSettings settings(Cluster cluster) {
+    return cluster.settings(APP, StreamProfile.THROUGHPUT, null, settings.threads());
   }
 
   private void requireServed(StreamApp app, String modelId) {

@@ -43,6 +43,7 @@ public final class StreamBench {
 
   /**
    * @param requests requests of the throughput profile
+   * @param warmUp requests before them that are not timed: until the JIT compiler has done its work
    * @param models models that they are spread over
    * @param batch requests at which a batch fires in the throughput profile
    * @param threads stream threads
@@ -55,6 +56,7 @@ public final class StreamBench {
    */
   public record Settings(
       int requests,
+      int warmUp,
       int models,
       int batch,
       int threads,
@@ -66,7 +68,12 @@ public final class StreamBench {
       Path folder) {
     public Settings {
       kafka = Map.copyOf(kafka);
-      if (requests < 1 || models < 1 || batch < 1 || threads < 1 || latencyEvents < 1) {
+      if (requests < 1
+          || warmUp < 1
+          || models < 1
+          || batch < 1
+          || threads < 1
+          || latencyEvents < 1) {
         throw new IllegalArgumentException("bench stream takes positive counts");
       }
     }
@@ -95,6 +102,7 @@ public final class StreamBench {
     ObjectNode profiles = json.putObject("profiles");
     ObjectNode throughput = profiles.putObject("throughput");
     throughput.put("requests", settings.requests());
+    throughput.put("warmUp", settings.warmUp());
     throughput.put("models", settings.models());
     throughput.put("batch", settings.batch());
     throughput.put("threads", settings.threads());
@@ -121,7 +129,7 @@ public final class StreamBench {
     Topics topics = cluster.topics("throughput.");
     StreamSettings streamSettings = throughputSettings(cluster, "throughput");
     int requests = settings.requests();
-    int warm = Math.max(1, requests / 5);
+    int warm = settings.warmUp();
     try (Sender sender = new Sender(kafka)) {
       Load load = new Load(topics, sender, settings.models());
       try (StreamApp app = cluster.app(streamSettings, topics, settings.signed());
@@ -136,6 +144,7 @@ public final class StreamBench {
         sender.flush();
         try (Arrivals receipts = new Arrivals(kafka, topics.erasureReceipts())) {
           rate(sender, topics.deletionRequests(), receipts, warm, load::request);
+          terminal.line("  timing " + Terminal.count(requests));
           CpuTimes before = CpuTimes.now();
           double rate =
               rate(

@@ -112,6 +112,14 @@ final class BenchCommand {
               defaultValue = "30000")
           int requests,
       @Option(
+              names = "--warm-up",
+              paramLabel = "N",
+              description =
+                  "Requests before those, not timed: the JIT compiler takes a core meanwhile"
+                      + " (default: ${DEFAULT-VALUE}).",
+              defaultValue = "60000")
+          int warmUp,
+      @Option(
               names = "--models",
               paramLabel = "N",
               description = "Models that they are spread over (default: ${DEFAULT-VALUE}).",
@@ -153,6 +161,14 @@ final class BenchCommand {
                       + " models of --models, in ten steps.")
           Integer pending,
       @Option(
+              names = "--tasks-per-request",
+              paramLabel = "N",
+              description =
+                  "With --pending: models that were trained on the same data, so that a request"
+                      + " on it makes as many tasks (default: ${DEFAULT-VALUE}).",
+              defaultValue = "1")
+          int tasksPerRequest,
+      @Option(
               names = "--unsigned",
               description = "Leave out the signatures of receipts, to see what they cost.")
           boolean unsigned,
@@ -167,13 +183,21 @@ final class BenchCommand {
     json.check();
     if (pending != null) {
       PendingBench.Settings settings =
-          new PendingBench.Settings(pending, models, PENDING_STEPS, threads, folder.path());
+          new PendingBench.Settings(
+              pending,
+              models,
+              tasksPerRequest,
+              PENDING_STEPS,
+              Math.min(warmUp, pending),
+              threads,
+              folder.path());
       json.write(new PendingBench(settings, Terminal.standard()).run());
       return Main.DONE;
     }
     StreamBench.Settings settings =
         new StreamBench.Settings(
             requests,
+            warmUp,
             models,
             batch,
             threads,
@@ -204,11 +228,18 @@ final class BenchCommand {
               description = "One model's diagonal, in MiB (default: ${DEFAULT-VALUE}).",
               defaultValue = "32")
           int diagonalMib,
+      @Option(
+              names = "--threads",
+              paramLabel = "N",
+              description = "Stream threads (default: ${DEFAULT-VALUE}).",
+              defaultValue = "1")
+          int threads,
       @Mixin FolderOption folder,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
-    RestoreBench.Settings settings = new RestoreBench.Settings(mib, diagonalMib, folder.path());
+    RestoreBench.Settings settings =
+        new RestoreBench.Settings(mib, diagonalMib, threads, folder.path());
     json.write(new RestoreBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }

@@ -66,6 +66,9 @@ final class BrokerSettings {
     settings.put("transaction.state.log.min.isr", "1");
     // What a killed producer left open blocks read_committed consumers until this finds it.
     settings.put("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000");
+    // A transaction that begins while the one before it is written out asks again after so long; by
+    // default 20 ms, a whole transaction of the latency profile.
+    settings.put("add.partitions.to.txn.retry.backoff.ms", "1");
     settings.put("share.coordinator.state.topic.num.partitions", "1");
     settings.put("share.coordinator.state.topic.replication.factor", "1");
     settings.put("share.coordinator.state.topic.min.isr", "1");

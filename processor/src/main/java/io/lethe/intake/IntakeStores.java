@@ -2,6 +2,7 @@ package io.lethe.intake;
 
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.ModelRegistered;
+import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.Lineage;
 import io.lethe.state.ModelWalk;
@@ -80,13 +81,13 @@ public final class IntakeStores {
   public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
         stores.ofRecords(MODELS_STORE, ModelRegistered.class),
-        stores.of(DATASETS_STORE, Serdes.String(), Serdes.String()),
+        stores.ofFew(DATASETS_STORE, Serdes.String()),
         stores.ofRecords(LINEAGE_STORE, Lineage.class),
         stores.ofRecords(REQUESTS_STORE, IntakeRequest.class),
         stores.ofRecords(WAITING_STORE, DeletionRequest.class),
         stores.of(GRACE_STORE, Serdes.String(), Serdes.String()),
         stores.ofRecords(ERASURES_STORE, SubjectErasure.class),
-        stores.ofRecords(WALKS_STORE, ModelWalk.class));
+        stores.ofFew(WALKS_STORE, StateSerde.of(ModelWalk.class)));
   }
 
   ModelRegistered model(String modelId) {

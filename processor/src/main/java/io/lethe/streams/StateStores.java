@@ -40,7 +40,14 @@ public final class StateStores {
    */
   public <V extends SpecificRecord> StoreBuilder<KeyValueStore<String, V>> ofBusyRecords(
       String name, Class<V> type) {
-    return ofRecords(name, type).withCachingEnabled();
+    return BusyStore.over(ofRecords(name, type));
+  }
+
+  /**
+   * A store of few and small entries that are read with every event: they are also held in memory.
+   */
+  public <V> StoreBuilder<KeyValueStore<String, V>> ofFew(String name, Serde<V> value) {
+    return SmallStore.over(of(name, Serdes.String(), value));
   }
 
   /** A store with the given serdes. */

@@ -10,8 +10,8 @@ import org.apache.kafka.streams.errors.LogAndContinueExceptionHandler;
 
 /**
  * Sends what does not decode to the dead letters and goes on, but stops the thread when the schema
- * registry is away: such a record is not broken, and it must not be skipped. The thread is replaced
- * and reads the record again.
+ * registry is away for longer than {@link RegistryPatience} waits: such a record is not broken, and
+ * it must not be skipped. The thread is replaced and reads the record again.
  */
 public final class DeadLetterDeserializationHandler extends LogAndContinueExceptionHandler {
   private static final String STAGE = "decoding";

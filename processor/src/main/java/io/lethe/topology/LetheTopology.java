@@ -22,6 +22,7 @@ import io.lethe.intake.IntakeStores;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestEvents;
 import io.lethe.streams.StateStores;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
@@ -50,7 +51,6 @@ import org.apache.kafka.streams.kstream.Named;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.processor.StreamPartitioner;
-import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
@@ -74,6 +74,7 @@ public final class LetheTopology {
   private final IntakeProcessors intake;
   private final BatchingProcessors batching;
   private final TrackingProcessors tracking;
+  private final RegistryPatience patience;
 
   /**
    * @param partitions of the topics, by name
@@ -88,11 +89,37 @@ public final class LetheTopology {
       TrackingSettings trackingSettings,
       UnaryOperator<ModelVersion> versionAttestor,
       UnaryOperator<ErasureReceipt> receiptAttestor) {
+    this(
+        topics,
+        partitions,
+        intakeSettings,
+        batchingSettings,
+        trackingSettings,
+        versionAttestor,
+        receiptAttestor,
+        RegistryPatience.usual());
+  }
+
+  /**
+   * As above.
+   *
+   * @param patience with a registry that is away
+   */
+  LetheTopology(
+      Topics topics,
+      Map<String, Integer> partitions,
+      IntakeSettings intakeSettings,
+      BatchingSettings batchingSettings,
+      TrackingSettings trackingSettings,
+      UnaryOperator<ModelVersion> versionAttestor,
+      UnaryOperator<ErasureReceipt> receiptAttestor,
+      RegistryPatience patience) {
     this.topics = topics;
     this.partitions = Map.copyOf(partitions);
     this.intake = new IntakeProcessors(intakeSettings);
     this.batching = new BatchingProcessors(batchingSettings, versionAttestor);
     this.tracking = new TrackingProcessors(trackingSettings, receiptAttestor);
+    this.patience = patience;
   }
 
   /** The topology over stores on disk. */
@@ -119,7 +146,7 @@ public final class LetheTopology {
     KStream<String, BatchingOutput> fromBatching = batching(builder, models, fromIntake);
     tracking(
         only(fromIntake, "intake-events-only", LetheTopology::event),
-        only(fromBatching, "batching-events-only", LetheTopology::event));
+        only(fromBatching, "batching-events-only", LetheTopology::events));
     return builder.build();
   }
 
@@ -222,12 +249,31 @@ public final class LetheTopology {
   }
 
   private void tracking(
-      KStream<String, RequestEvent> fromIntake, KStream<String, RequestEvent> fromBatching) {
+      KStream<String, RequestEvent> fromIntake,
+      KStream<String, BatchingOutput.Events> fromBatching) {
+    int count = partitions.get(topics.erasureReceipts().name());
     // Two topics, not one merged stream: a common node would make one sub-topology of all three.
     KStream<String, TrackingOutput> outputs =
-        tracked(fromIntake, "intake-events", tracking.intakeEvents())
+        fromIntake
+            .repartition(
+                repartitioned("intake-events", RequestEvent.class, topics.erasureReceipts()))
+            .process(tracking.intakeEvents(), Named.as("tracking-intake-events"), TRACKING_STORES)
             .merge(
-                tracked(fromBatching, "batching-events", tracking.batchingEvents()),
+                fromBatching
+                    .process(
+                        () ->
+                            new EventGroups.Together(
+                                id -> topics.erasureReceipts().partition(id, count)),
+                        Named.as("batching-events-together"))
+                    .repartition(
+                        repartitioned(
+                                "batching-events", RequestEvents.class, topics.erasureReceipts())
+                            .withStreamPartitioner(EventGroups.partitioner()))
+                    .process(EventGroups.Apart::new, Named.as("batching-events-apart"))
+                    .process(
+                        tracking.batchingEvents(),
+                        Named.as("tracking-batching-events"),
+                        TRACKING_STORES),
                 Named.as("tracking-merge"));
     publish(
         only(outputs, "tracking-receipts-only", LetheTopology::receipt),
@@ -248,15 +294,6 @@ public final class LetheTopology {
             topics.requestFeedback().name(),
             produced(topics.requestFeedback(), "request-feedback")
                 .withStreamPartitioner(toIntakePartition()));
-  }
-
-  private KStream<String, TrackingOutput> tracked(
-      KStream<String, RequestEvent> events,
-      String name,
-      ProcessorSupplier<String, RequestEvent, String, TrackingOutput> rules) {
-    return events
-        .repartition(repartitioned(name, RequestEvent.class, topics.erasureReceipts()))
-        .process(rules, Named.as("tracking-" + name), TRACKING_STORES);
   }
 
   /** Where a request belongs: with its subject's lineage, whatever key it came under. */
@@ -321,10 +358,8 @@ public final class LetheTopology {
         : Optional.empty();
   }
 
-  private static Optional<RequestEvent> event(BatchingOutput output) {
-    return output instanceof BatchingOutput.Event event
-        ? Optional.of(event.event())
-        : Optional.empty();
+  private static Optional<BatchingOutput.Events> events(BatchingOutput output) {
+    return output instanceof BatchingOutput.Events events ? Optional.of(events) : Optional.empty();
   }
 
   private static Optional<ErasureReceipt> receipt(TrackingOutput output) {
@@ -356,11 +391,11 @@ public final class LetheTopology {
     return outputs.process(() -> new OneKind<>(kind), Named.as(name));
   }
 
-  private static <K, V> KStream<K, V> source(
-      StreamsBuilder builder, Topic<K, V> topic, String name) {
+  private <K, V> KStream<K, V> source(StreamsBuilder builder, Topic<K, V> topic, String name) {
     return builder.stream(
         topic.name(),
-        Consumed.with(topic.keySerde(), topic.valueSerde()).withName(name + "-source"));
+        Consumed.with(patience.of(topic.keySerde()), patience.of(topic.valueSerde()))
+            .withName(name + "-source"));
   }
 
   private static <K, V> void publish(KStream<K, V> stream, Topic<K, V> topic, String name) {

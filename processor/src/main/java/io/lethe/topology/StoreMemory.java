@@ -27,6 +27,16 @@ public final class StoreMemory implements RocksDBConfigSetter {
 
   private static final int MIB = 1 << 20;
   private static final long FISHER_WRITE_BUFFER_BYTES = 32L * MIB;
+
+  /**
+   * What a write buffer takes at once, and what counts of it: with RocksDB's MiB the bound was
+   * reached by a hundred stores that held next to nothing.
+   */
+  private static final long ARENA_BLOCK_BYTES = 64L << 10;
+
+  /** Share of a write buffer that tells keys that are not in it: many a look finds nothing. */
+  private static final double MEMTABLE_BLOOM = 0.005;
+
   private static final long BLOB_BYTES = 16L << 10;
   private static final long BLOB_FILE_BYTES = 128L * MIB;
 
@@ -50,8 +60,13 @@ public final class StoreMemory implements RocksDBConfigSetter {
     BlockBasedTableConfig table = (BlockBasedTableConfig) options.tableFormatConfig();
     table.setBlockCache(memory.cache());
     table.setCacheIndexAndFilterBlocks(true);
+    table.setPinL0FilterAndIndexBlocksInCache(true);
     options.setTableFormatConfig(table);
     options.setWriteBufferManager(memory.writes());
+    options.setArenaBlockSize(ARENA_BLOCK_BYTES);
+    options.setMemtableWholeKeyFiltering(true);
+    options.setMemtablePrefixBloomSizeRatio(MEMTABLE_BLOOM);
+    options.setAllowConcurrentMemtableWrite(false); // one thread writes
     if (storeName.equals(BatchingStores.FISHER_STORE)) {
       options.setWriteBufferSize(FISHER_WRITE_BUFFER_BYTES);
       options.setEnableBlobFiles(true);

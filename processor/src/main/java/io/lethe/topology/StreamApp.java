@@ -47,6 +47,7 @@ public final class StreamApp implements AutoCloseable, FisherSource, ForgetSourc
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
 
   private final URI advertisedUrl;
+  private final RegistryPatience patience = RegistryPatience.usual();
   private final KafkaStreams streams;
 
   /** Creates missing topics and the application; {@link #start} runs it. */
@@ -64,7 +65,14 @@ public final class StreamApp implements AutoCloseable, FisherSource, ForgetSourc
         new TopicAdmin(kafka).ensure(topics, settings.partitions(), settings.replicationFactor());
     LetheTopology topology =
         new LetheTopology(
-            topics, partitions, intake, batching, tracking, versionAttestor, receiptAttestor);
+            topics,
+            partitions,
+            intake,
+            batching,
+            tracking,
+            versionAttestor,
+            receiptAttestor,
+            patience);
     streams =
         new KafkaStreams(topology.build(), new StreamsConfig(config(settings, kafka, topics)));
     streams.setUncaughtExceptionHandler(
@@ -207,6 +215,7 @@ public final class StreamApp implements AutoCloseable, FisherSource, ForgetSourc
   /** Stops within 10 s; what is in flight is processed again after the next start. */
   @Override
   public void close() {
+    patience.end();
     streams.close(CLOSE_TIMEOUT);
   }
 

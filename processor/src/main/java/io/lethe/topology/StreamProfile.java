@@ -16,7 +16,7 @@ public enum StreamProfile {
   THROUGHPUT(Duration.ofMillis(100), Duration.ofMillis(25), 100),
 
   /** Answers within tens of milliseconds, at more transactions per record. */
-  LATENCY(Duration.ofMillis(5), Duration.ofMillis(2), 0);
+  LATENCY(Duration.ofMillis(1), Duration.ofMillis(1), 0);
 
   private final Duration commitInterval;
   private final Duration pollInterval;

@@ -17,7 +17,7 @@ import java.time.Duration;
  * @param profile what the streams are tuned for: {@code throughput} (default) or {@code latency},
  *     see {@link StreamProfile}
  * @param commitInterval how often a transaction commits, the larger part of an event's latency;
- *     positive, default that of the profile: 100 ms or 5 ms
+ *     positive, default that of the profile: 100 ms or 1 ms
  * @param threads stream threads; at least 1, default 1
  * @param partitions partitions of topics that are created; at least 1, default 4
  * @param standbyReplicas copies of each store that other instances keep up to date, so that they

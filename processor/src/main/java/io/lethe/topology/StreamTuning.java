@@ -10,9 +10,6 @@ import org.apache.kafka.streams.StreamsConfig;
 public final class StreamTuning {
   private static final int MIB = 1 << 20;
 
-  /** Dirty entries of cached stores, per process: models' states between two commits. */
-  private static final int RECORD_CACHE_BYTES = 16 * MIB;
-
   /** A chunk of a diagonal has half a MiB: by default one fetch would bring one or two. */
   private static final int RESTORE_PARTITION_FETCH_BYTES = 16 * MIB;
 
@@ -33,7 +30,7 @@ public final class StreamTuning {
     // The rules take events of different topics in any order, so a task need not wait until it has
     // a record of each: with Kafka's default that wait was nine tenths of a busy thread's time.
     config.put(StreamsConfig.MAX_TASK_IDLE_MS_CONFIG, StreamsConfig.MAX_TASK_IDLE_MS_DISABLED);
-    config.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, RECORD_CACHE_BYTES);
+    config.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0); // no store uses it
     config.put(StreamsConfig.ROCKSDB_CONFIG_SETTER_CLASS_CONFIG, StoreMemory.class);
     config.put(StoreMemory.BYTES, (long) settings.storeMemoryMib() * MIB);
     config.put(

@@ -66,15 +66,15 @@ final class Tracking {
     switch (event.getKind()) {
       case ROUTED -> route(requestId, known, event);
       case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
-          settle(event, commanded(orPlaceholder(known, event), event));
+          settle(event, known, commanded(orPlaceholder(known, event), event));
       case RECEIVED, ACCEPTED, DENIED, STARTED, STOPPED, UNLEARNED, RETIRED -> {
         if (known == null || !isFinal(known.getStatus())) {
-          settle(event, advanced(orPlaceholder(known, event), event));
+          settle(event, known, advanced(orPlaceholder(known, event), event));
         }
       }
       case EXACT -> {
         if (known != null) {
-          settle(event, exact(known, event));
+          settle(event, known, exact(known, event));
         }
       }
       case EXPIRED -> throw new IllegalStateException("not for tracking: " + event.getKind());
@@ -169,8 +169,7 @@ final class Tracking {
   }
 
   /** Stores what became of a request, and ends it when nothing is left to be done. */
-  private void settle(RequestEvent event, RequestState state) {
-    RequestState before = stores.request(event.getRequestId().toString());
+  private void settle(RequestEvent event, RequestState before, RequestState state) {
     boolean ended = before != null && isFinal(before.getStatus());
     RequestState after = ended ? state : concluded(state);
     boolean ends = !ended && isFinal(after.getStatus());
@@ -184,7 +183,8 @@ final class Tracking {
         tellIntake(event, RequestEventKind.CANCELLED, after); // it binds nothing that comes later
       }
     }
-    if (event.getIntakePartition() >= 0) {
+    boolean wasUnknown = before == null || isPlaceholder(before);
+    if (wasUnknown && event.getIntakePartition() >= 0) {
       early.take(requestId).forEach(command -> routeTo(event.getIntakePartition(), command));
     }
   }

@@ -173,6 +173,7 @@ class BenchIT {
     StreamBench.Settings settings =
         new StreamBench.Settings(
             200,
+            40,
             2,
             50,
             1,
@@ -200,11 +201,12 @@ class BenchIT {
   @Test
   void pending() throws IOException {
     ObjectNode json =
-        new PendingBench(new PendingBench.Settings(41, 3, 2, 1, directory), terminal).run();
+        new PendingBench(new PendingBench.Settings(41, 4, 2, 2, 4, 1, directory), terminal).run();
 
     assertPositive(
         json, "/steps/0/eventsPerSecond", "/steps/1/eventsPerSecond", "/steps/1/peakRssMiB");
-    assertThat(json.at("/pending").asInt()).isEqualTo(40);
+    assertThat(json.at("/pending").asInt()).isEqualTo(44);
+    assertThat(json.at("/warmUp").asInt()).isEqualTo(4);
     assertThat(json.at("/lastToFirst").asDouble())
         .isEqualTo(
             json.at("/steps/1/eventsPerSecond").asDouble()
@@ -214,7 +216,8 @@ class BenchIT {
 
   @Test
   void restore() throws IOException {
-    ObjectNode json = new RestoreBench(new RestoreBench.Settings(7, 3, directory), terminal).run();
+    ObjectNode json =
+        new RestoreBench(new RestoreBench.Settings(7, 3, 1, directory), terminal).run();
 
     assertPositive(json, "/mibPerSecond", "/diskReadMibPerSecond", "/ratio");
     assertThat(json.at("/mib").asInt()).isEqualTo(6);

@@ -37,8 +37,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The registry goes away while requests keep arriving: nothing is lost or answered twice, what is
- * cached goes on, and a record of a schema that the stream has not seen waits for the registry. Its
- * thread dies of it and is replaced until then, which is no failure of the test.
+ * cached goes on, and a record of a schema that the stream has not seen waits for the registry, and
+ * its thread with it.
  */
 class RegistryOutageUnderLoadIT {
   private static final Duration PATIENCE = Duration.ofMinutes(2);

@@ -364,16 +364,43 @@ class LetheTopologyTest {
             .setDueAt(at.plusSeconds(1))
             .setAt(at)
             .build();
-    lethe.requestEvent("batching-events", unlearned);
+    lethe.batchingEvents(unlearned);
     assertThat(lethe.receipts()).isEmpty();
 
     // When
-    lethe.requestEvent("intake-events", accepted);
+    lethe.intakeEvent(accepted);
 
     // Then
     assertThat(lethe.receipts())
         .singleElement()
         .satisfies(receipt -> assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED));
+  }
+
+  @Test
+  void whatOneEventOfAGroupBreaksIsItsOwn() {
+    // Given
+    Instant at = TopologyFixture.START;
+    UUID after = UUID.randomUUID();
+    RequestEvent broken =
+        RequestEvent.newBuilder()
+            .setRequestId(UUID.randomUUID())
+            .setKind(RequestEventKind.EXPIRED)
+            .setAt(at)
+            .build();
+    RequestEvent whole =
+        RequestEvent.newBuilder()
+            .setRequestId(after)
+            .setKind(RequestEventKind.RETIRED)
+            .setModelId("m")
+            .setAt(at)
+            .build();
+
+    // When
+    lethe.batchingEvents(broken, whole);
+
+    // Then
+    assertThat(lethe.requestState(after)).isNotNull();
+    assertThat(lethe.requestState(broken.getRequestId())).isNull();
   }
 
   @Test
@@ -483,7 +510,8 @@ class LetheTopologyTest {
     try (var expected = getClass().getResourceAsStream("/topology.txt")) {
       assertThat(described.strip())
           .as(
-              "the topology changed: an upgrade hazard; -Dlethe.update-snapshots=true when it is meant")
+              "the topology changed: an upgrade hazard; -Dlethe.update-snapshots=true when it is"
+                  + " meant")
           .isEqualTo(new String(expected.readAllBytes(), "UTF-8").strip());
     }
   }

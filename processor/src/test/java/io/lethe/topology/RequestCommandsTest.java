@@ -164,7 +164,7 @@ class RequestCommandsTest {
             .build();
 
     // When: what intake says about a command on a request that its partition does not know
-    lethe.requestEvent("intake-events", routed);
+    lethe.intakeEvent(routed);
 
     // Then
     assertThat(lethe.receipts())

@@ -71,8 +71,7 @@ class RequestIdsTest {
             .setFingerprint(content(step.content()))
             .setAt(START);
     if (step.accepted()) {
-      lethe.requestEvent(
-          "intake-events",
+      lethe.intakeEvent(
           event
               .setKind(RequestEventKind.ACCEPTED)
               .setModels(List.of("m"))
@@ -83,8 +82,7 @@ class RequestIdsTest {
     } else {
       ModelResult result =
           new ModelResult("m", (long) step.content(), "a".repeat(64), 1, START, null);
-      lethe.requestEvent(
-          "batching-events",
+      lethe.batchingEvents(
           event.setKind(RequestEventKind.UNLEARNED).setModelId("m").setModelResult(result).build());
     }
   }

@@ -179,8 +179,7 @@ class RetentionTest {
     // Given
     start(INTAKE);
     UUID id = UUID.randomUUID();
-    lethe.requestEvent(
-        "batching-events",
+    lethe.batchingEvents(
         RequestEvent.newBuilder()
             .setRequestId(id)
             .setFingerprint(ByteBuffer.wrap(new byte[] {1}))

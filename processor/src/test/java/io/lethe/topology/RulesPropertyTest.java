@@ -278,9 +278,8 @@ class RulesPropertyTest {
               .setIntakePartition(1)
               .setReceivedAt(TopologyFixture.START)
               .setAt(TopologyFixture.START);
-      lethe.requestEvent("intake-events", event.setKind(RequestEventKind.ACCEPTED).build());
-      lethe.requestEvent(
-          "batching-events",
+      lethe.intakeEvent(event.setKind(RequestEventKind.ACCEPTED).build());
+      lethe.batchingEvents(
           event
               .setKind(RequestEventKind.UNLEARNED)
               .setModelId("m1")

@@ -45,10 +45,10 @@ class StreamSettingsTest {
     assertThat(tuning)
         .containsEntry("num.stream.threads", 3)
         .containsEntry("num.standby.replicas", 1)
-        .containsEntry("commit.interval.ms", 5L)
+        .containsEntry("commit.interval.ms", 1L)
         .containsEntry(StoreMemory.BYTES, 64L << 20);
     // A thread that waits for records does not commit meanwhile.
-    assertThat((Long) tuning.get("poll.ms")).isLessThanOrEqualTo(5L);
+    assertThat((Long) tuning.get("poll.ms")).isLessThanOrEqualTo(1L);
   }
 
   @ParameterizedTest

@@ -49,6 +49,7 @@ import io.lethe.state.ForgetSet;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestEvents;
 import io.lethe.state.RequestState;
 import io.lethe.streams.StateStores;
 import io.lethe.topics.Topic;
@@ -364,13 +365,24 @@ final class TopologyFixture implements AutoCloseable {
   }
 
   /** Puts a record on one of the internal topics between the sub-topologies. */
-  void requestEvent(String repartition, RequestEvent event) {
+  /** What intake tells tracking. */
+  void intakeEvent(RequestEvent event) {
     driver
         .createInputTopic(
-            "lethe-test-" + repartition + "-repartition",
+            "lethe-test-intake-events-repartition",
             Serdes.String().serializer(),
             StateSerde.of(RequestEvent.class).serializer())
         .pipeInput(event.getRequestId().toString(), event, now);
+  }
+
+  /** What models tell tracking. */
+  void batchingEvents(RequestEvent... events) {
+    driver
+        .createInputTopic(
+            "lethe-test-batching-events-repartition",
+            Serdes.String().serializer(),
+            StateSerde.of(RequestEvents.class).serializer())
+        .pipeInput("0", new RequestEvents(List.of(events)), now);
   }
 
   void task(ErasureTask task) {

@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
@@ -24,11 +22,8 @@ import io.lethe.events.UnlearningJob;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.time.Instant;
-import java.util.Base64;
 import java.util.Random;
 import java.util.UUID;
-import org.apache.avro.LogicalTypes;
-import org.apache.avro.Schema;
 import org.apache.avro.io.BinaryEncoder;
 import org.apache.avro.io.DecoderFactory;
 import org.apache.avro.io.EncoderFactory;
@@ -89,7 +84,7 @@ class JsonRecordsTest {
     Random random = new Random(42);
     for (int i = 0; i < 50; i++) {
       // Given
-      JsonNode json = arbitrary(SpecificData.get().getSchema(type), random);
+      JsonNode json = ArbitraryJson.of(SpecificData.get().getSchema(type), random);
 
       // When
       SpecificRecord record = JsonRecords.fromJson(json, type);
@@ -209,57 +204,5 @@ class JsonRecordsTest {
     encoder.flush();
     return new SpecificDatumReader<SpecificRecord>(record.getSchema(), record.getSchema(), model)
         .read(null, DecoderFactory.get().binaryDecoder(out.toByteArray(), null));
-  }
-
-  /** JSON of the schema's form with arbitrary values. */
-  private static JsonNode arbitrary(Schema schema, Random random) {
-    JsonNodeFactory nodes = JsonNodeFactory.instance;
-    switch (schema.getType()) {
-      case RECORD:
-        ObjectNode object = nodes.objectNode();
-        for (Schema.Field field : schema.getFields()) {
-          if (!field.schema().isNullable() || random.nextBoolean()) {
-            object.set(field.name(), arbitrary(JsonRecords.nonNull(field.schema()), random));
-          }
-        }
-        return object;
-      case ARRAY:
-        ArrayNode array = nodes.arrayNode();
-        for (int i = random.nextInt(3); i > 0; i--) {
-          array.add(arbitrary(schema.getElementType(), random));
-        }
-        return array;
-      case MAP:
-        ObjectNode map = nodes.objectNode();
-        for (int i = random.nextInt(3); i > 0; i--) {
-          map.set("key " + i, arbitrary(schema.getValueType(), random));
-        }
-        return map;
-      case ENUM:
-        return nodes.textNode(
-            schema.getEnumSymbols().get(random.nextInt(schema.getEnumSymbols().size())));
-      case STRING:
-        return nodes.textNode(
-            schema.getLogicalType() instanceof LogicalTypes.Uuid
-                ? new UUID(random.nextLong(), random.nextLong()).toString()
-                : "täxt \"" + random.nextInt() + "\"\n");
-      case BYTES:
-        byte[] bytes = new byte[random.nextInt(9)];
-        random.nextBytes(bytes);
-        return nodes.textNode(Base64.getEncoder().encodeToString(bytes));
-      case LONG:
-        return schema.getLogicalType() instanceof LogicalTypes.TimestampMicros
-            ? nodes.textNode(
-                Instant.ofEpochSecond(random.nextInt(), random.nextInt(1000000) * 1000L).toString())
-            : nodes.numberNode(random.nextLong());
-      case INT:
-        return nodes.numberNode(random.nextInt());
-      case DOUBLE:
-        return nodes.numberNode(random.nextGaussian());
-      case BOOLEAN:
-        return nodes.booleanNode(random.nextBoolean());
-      default:
-        throw new IllegalArgumentException(schema.toString());
-    }
   }
 }

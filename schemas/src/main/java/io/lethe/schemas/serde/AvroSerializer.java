@@ -3,7 +3,6 @@ package io.lethe.schemas.serde;
 import io.lethe.schemas.client.RegisteredSchema;
 import io.lethe.schemas.client.SchemaRegistryClient;
 import io.lethe.schemas.client.SchemaRegistryClients;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -14,7 +13,6 @@ import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.generic.GenericDatumWriter;
 import org.apache.avro.io.DatumWriter;
 import org.apache.avro.io.Encoder;
-import org.apache.avro.specific.SpecificDatumWriter;
 import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Serializer;
@@ -28,8 +26,6 @@ import org.apache.kafka.common.serialization.Serializer;
  * io.lethe.schemas.client.SchemaRegistryException} where the registry refuses or is away.
  */
 public final class AvroSerializer<T extends SpecificRecord> implements Serializer<T> {
-  private static final int USUAL_BYTES = 512;
-
   private final Map<TopicSchema, Target> targets = new ConcurrentHashMap<>();
   private SchemaRegistryClient registry;
   private AvroSerdeConfig config;
@@ -60,8 +56,8 @@ public final class AvroSerializer<T extends SpecificRecord> implements Serialize
       return null;
     }
     Target target = target(topic, record.getSchema());
-    ByteArrayOutputStream out = new ByteArrayOutputStream(USUAL_BYTES);
-    WireFormat.writeHeader(out, target.schemaId());
+    BytesEncoder out = new BytesEncoder();
+    out.writeFixed(WireFormat.header(target.schemaId()), 0, WireFormat.HEADER_BYTES);
     DatumCodec.write(target.writer(), record, out, "Topic " + topic + ": the record");
     return out.toByteArray();
   }
@@ -85,13 +81,13 @@ public final class AvroSerializer<T extends SpecificRecord> implements Serialize
     }
     int id =
         config.autoRegister() ? registry.register(subject, schema) : registry.idOf(subject, schema);
-    return new Target(id, new SpecificDatumWriter<>(schema));
+    return new Target(id, DatumCodec.writer(schema));
   }
 
   private Target latest(String subject, Schema schema) {
     RegisteredSchema latest = registry.latest(subject);
     if (latest.schema().equals(schema)) {
-      return new Target(latest.id(), new SpecificDatumWriter<>(schema));
+      return new Target(latest.id(), DatumCodec.writer(schema));
     }
     if (config.latestStrict()
         && SchemaCompatibility.checkReaderWriterCompatibility(latest.schema(), schema).getType()
@@ -129,8 +125,8 @@ public final class AvroSerializer<T extends SpecificRecord> implements Serialize
 
     @Override
     public void write(SpecificRecord record, Encoder encoder) throws IOException {
-      ByteArrayOutputStream out = new ByteArrayOutputStream(USUAL_BYTES);
-      DatumCodec.write(new SpecificDatumWriter<SpecificRecord>(own), record, out, "The record");
+      BytesEncoder out = new BytesEncoder();
+      DatumCodec.write(DatumCodec.writer(own), record, out, "The record");
       Object projected =
           new GenericDatumReader<>(own, target)
               .read(null, new BoundedDecoder(out.toByteArray(), 0));

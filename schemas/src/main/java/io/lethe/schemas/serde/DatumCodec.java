@@ -1,14 +1,15 @@
 package io.lethe.schemas.serde;
 
-import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.AvroTypeException;
-import org.apache.avro.io.BinaryEncoder;
+import org.apache.avro.Schema;
 import org.apache.avro.io.DatumReader;
 import org.apache.avro.io.DatumWriter;
-import org.apache.avro.io.EncoderFactory;
+import org.apache.avro.io.Encoder;
+import org.apache.avro.specific.SpecificDatumWriter;
+import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.common.errors.SerializationException;
 
 /**
@@ -17,12 +18,14 @@ import org.apache.kafka.common.errors.SerializationException;
 final class DatumCodec {
   private DatumCodec() {}
 
-  static <T> void write(
-      DatumWriter<? super T> writer, T datum, ByteArrayOutputStream out, String what) {
+  /** A writer of records with their own schema. */
+  static <T extends SpecificRecord> DatumWriter<T> writer(Schema own) {
+    return new OwnSchemaWriter<>(own);
+  }
+
+  static <T> void write(DatumWriter<? super T> writer, T datum, BytesEncoder out, String what) {
     try {
-      BinaryEncoder encoder = EncoderFactory.get().directBinaryEncoder(out, null);
-      writer.write(datum, encoder);
-      encoder.flush();
+      writer.write(datum, out);
     } catch (IOException | RuntimeException e) {
       // No cause: Avro quotes the offending value. The path of fields is in the type of failure
       // only.
@@ -66,5 +69,28 @@ final class DatumCodec {
       return "it is malformed";
     }
     return "it is malformed (" + failure.getClass().getSimpleName() + ")";
+  }
+
+  /** Lets records that can do so encode themselves. */
+  private static final class OwnSchemaWriter<T extends SpecificRecord> implements DatumWriter<T> {
+    private final SpecificDatumWriter<T> writer;
+
+    OwnSchemaWriter(Schema own) {
+      writer = new SpecificDatumWriter<>(own);
+    }
+
+    @Override
+    public void setSchema(Schema schema) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void write(T record, Encoder out) throws IOException {
+      if (record instanceof SelfEncoding selfEncoding) {
+        selfEncoding.encodeTo(out);
+      } else {
+        writer.write(record, out);
+      }
+    }
   }
 }

@@ -1,6 +1,5 @@
 package io.lethe.schemas.serde;
 
-import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
@@ -12,7 +11,6 @@ import org.apache.avro.io.DatumReader;
 import org.apache.avro.io.DatumWriter;
 import org.apache.avro.specific.SpecificData;
 import org.apache.avro.specific.SpecificDatumReader;
-import org.apache.avro.specific.SpecificDatumWriter;
 import org.apache.avro.specific.SpecificRecord;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Deserializer;
@@ -50,7 +48,7 @@ public final class StateSerde<T extends SpecificRecord> implements Serde<T> {
             .put(MARKER_1)
             .putLong(fingerprint)
             .array();
-    this.writer = new SpecificDatumWriter<>(own);
+    this.writer = DatumCodec.writer(own);
     for (Schema released : earlier) {
       readers.put(
           SchemaNormalization.parsingFingerprint64(released),
@@ -78,8 +76,8 @@ public final class StateSerde<T extends SpecificRecord> implements Serde<T> {
   }
 
   private byte[] serialize(T record) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream(256);
-    out.writeBytes(header);
+    BytesEncoder out = new BytesEncoder();
+    out.writeFixed(header, 0, HEADER_BYTES);
     DatumCodec.write(writer, record, out, "A state of type " + name);
     return out.toByteArray();
   }

@@ -1,6 +1,5 @@
 package io.lethe.schemas.serde;
 
-import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 
 /**
@@ -13,12 +12,8 @@ final class WireFormat {
 
   private WireFormat() {}
 
-  static void writeHeader(ByteArrayOutputStream out, int schemaId) {
-    out.write(MAGIC);
-    out.write(schemaId >>> 24);
-    out.write(schemaId >>> 16);
-    out.write(schemaId >>> 8);
-    out.write(schemaId);
+  static byte[] header(int schemaId) {
+    return ByteBuffer.allocate(HEADER_BYTES).put(MAGIC).putInt(schemaId).array();
   }
 
   static boolean hasHeader(byte[] data) {

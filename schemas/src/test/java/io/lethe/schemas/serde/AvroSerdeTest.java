@@ -386,7 +386,7 @@ class AvroSerdeTest {
     }
     int id = registry.register(TOPIC + "-value", schema);
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    WireFormat.writeHeader(out, id);
+    out.writeBytes(WireFormat.header(id));
     BinaryEncoder encoder = EncoderFactory.get().binaryEncoder(out, null);
     new GenericDatumWriter<GenericRecord>(schema).write(record, encoder);
     encoder.flush();

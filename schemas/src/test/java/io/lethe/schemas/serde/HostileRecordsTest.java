@@ -85,7 +85,7 @@ class HostileRecordsTest {
         new Schema.Parser()
             .parse(own.toString().replaceFirst("\"fields\":\\[", "\"fields\":[" + nested));
     ByteArrayOutputStream record = new ByteArrayOutputStream();
-    WireFormat.writeHeader(record, registry.register(TOPIC + "-value", writer));
+    record.writeBytes(WireFormat.header(registry.register(TOPIC + "-value", writer)));
     byte[] levels = new byte[1_000_000];
     Arrays.fill(levels, (byte) 2);
     record.writeBytes(levels);
