@@ -16,6 +16,7 @@ import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.heldout.HeldOutRows;
+import io.lethe.model.ComputeThreads;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
@@ -66,7 +67,9 @@ class JobKindsTest {
 
   @Test
   void aFoldThatIsDoneIsNotTrainedAgain() throws IOException {
-    // Given: cancelled within the second of two folds
+    // Given: cancelled within the second of two folds, which one thread trains one after the other
+    int threads = ComputeThreads.get();
+    ComputeThreads.set(1);
     UnlearningJob job = targetsJob().build();
     assertThatThrownBy(
             () ->
@@ -99,6 +102,7 @@ class JobKindsTest {
     try (var kept = Files.list(directory.resolve("artifacts").resolve("kept"))) {
       assertThat(kept).isEmpty();
     }
+    ComputeThreads.set(threads);
   }
 
   @Test
