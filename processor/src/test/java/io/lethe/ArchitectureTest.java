@@ -11,6 +11,8 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -141,6 +143,25 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .resideInAnyPackage("org.apache.kafka..", "io.lethe.streams..", "io.lethe.topics..")
         .allowEmptyShould(true)
+        .check(classes);
+  }
+
+  /** Rules take their time from the context, so that a test can say what time it is. */
+  @Test
+  void rulesReadNoClockOfTheirOwn() {
+    noClasses()
+        .that()
+        .resideInAnyPackage(
+            "io.lethe.intake..", "io.lethe.batching..", "io.lethe.tracking..", "io.lethe.streams..")
+        .should()
+        .callMethod(Instant.class, "now")
+        .orShould()
+        .callMethod(System.class, "currentTimeMillis")
+        .orShould()
+        .callMethod(System.class, "nanoTime")
+        .orShould()
+        .dependOnClassesThat()
+        .areAssignableTo(Clock.class)
         .check(classes);
   }
 

@@ -14,8 +14,7 @@ import java.util.List;
  */
 final class Views {
   /** What a request's state has besides what is shown. */
-  static final List<String> HIDDEN_OF_REQUEST =
-      List.of("accepted", "intakePartition", "deadlineAt", "trace");
+  static final List<String> HIDDEN_OF_REQUEST = List.of("intakePartition", "deadlineAt", "trace");
 
   /** What is shown of a model's state, besides its registration. */
   static final List<String> SHOWN_OF_MODEL =

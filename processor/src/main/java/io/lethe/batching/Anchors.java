@@ -80,6 +80,7 @@ final class Anchors {
     String modelId = registration.getModelId();
     stores.deleteAnchor(modelId, state.getAnchorId());
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
+    int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
     // The last release is what is served until the new anchor has forgotten what was erased.
     List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
     obsolete.remove(state.getArtifactUri());
@@ -91,6 +92,7 @@ final class Anchors {
             .setArtifactSha256(registration.getArtifactSha256())
             .setVersionAt(registration.getRegisteredAt())
             .setCarriedSamples(carried)
+            .setCarriedClasses(carriedClasses)
             .setExcludedSamples(0)
             .build(),
         obsolete);
@@ -104,6 +106,7 @@ final class Anchors {
     String modelId = version.getModelId();
     stores.deleteAnchor(modelId, state.getAnchorId());
     int excluded = state.getExcludedSamples() + stores.exclude(modelId, state.getAnchorId());
+    stores.classes(modelId).exclude();
     List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
     obsolete.add(state.getAnchorUri());
     return anchoring(
@@ -112,6 +115,7 @@ final class Anchors {
             .setAnchorUri(version.getArtifactUri())
             .setObsoleteArtifacts(obsolete)
             .setCarriedSamples(0)
+            .setCarriedClasses(0)
             .setExcludedSamples(excluded)
             .build(),
         obsolete);
@@ -236,6 +240,7 @@ final class Anchors {
         .setTrainingSamples(0)
         .setErasedSamples(0)
         .setCarriedSamples(0)
+        .setCarriedClasses(0)
         .setExcludedSamples(0)
         .setTargetsOf("")
         .setRetrainWanted(false)

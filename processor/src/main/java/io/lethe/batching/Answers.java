@@ -84,7 +84,7 @@ final class Answers {
 
   /** Whether the anchor was trained without all of the task's samples. */
   private boolean isExact(ModelState state, ErasureTask task) {
-    return task.getClasses().isEmpty()
+    return task.getClasses().stream().allMatch(stores.classes(task.getModelId())::isExcluded)
         && task.getSampleIds().stream().allMatch(id -> stores.isExcluded(state, id));
   }
 

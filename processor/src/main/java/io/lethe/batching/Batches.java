@@ -10,6 +10,7 @@ import io.lethe.state.Phase;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
 import org.apache.kafka.common.utils.Bytes;
@@ -18,6 +19,12 @@ import org.apache.kafka.streams.state.KeyValueIterator;
 /**
  * When a batch fires and what is in it. Tasks are read one after another: what waits may be far
  * more than fits in memory, a batch's samples do.
+ *
+ * <p>Whole classes and single samples are forgotten by different methods, so that a batch is of the
+ * one or the other: of what its oldest task is. Both count toward the rules by which it fires; what
+ * is of the other kind then waits, by its own age and due dates, for a batch of its own. Classes
+ * that stand among samples are passed over: they are few, and would else cut batches short. Only a
+ * retraining serves both at once.
  */
 final class Batches {
   /** Of a policy that never fires by age, without an overflow. */
@@ -37,7 +44,7 @@ final class Batches {
    * The tasks that a job will serve, {@code [firstTask, batchEnd)} of the state.
    *
    * @param samples to forget that the current version knows; sorted
-   * @param classes to forget whole; where there are any the batch is of classes only
+   * @param classes to forget whole that the current version knows; sorted
    * @param trace of the requests, or null
    */
   record Batch(
@@ -88,17 +95,23 @@ final class Batches {
    * has forgotten its samples.
    */
   ModelState fireCarried(ModelState state) {
+    String modelId = state.getRegistration().getModelId();
+    // Whole classes first: most of their samples are among the samples that are carried too.
+    List<String> classes =
+        state.getCarriedClasses() > 0 ? stores.classes(modelId).carried() : List.of();
     List<String> samples =
-        stores.carried(
-            state.getRegistration().getModelId(), settings.maxSamplesPerJob(), MAX_ID_BYTES);
+        classes.isEmpty()
+            ? stores.carried(modelId, settings.maxSamplesPerJob(), MAX_ID_BYTES)
+            : List.of();
     ModelState unlearning =
         jobs.started(
             ModelState.newBuilder(state).setBatchEnd(state.getFirstTask()).build(),
             JobKind.UNLEARN,
-            "carried/" + state.getCarriedSamples());
+            classes.isEmpty() ? "carried/" + state.getCarriedSamples() : "carried/classes");
     jobs.offer(
         jobs.job(unlearning, JobKind.UNLEARN)
             .setSampleIds(samples)
+            .setClasses(classes)
             .setRequests(0)
             .setCarriedOver(true)
             .build());
@@ -116,7 +129,7 @@ final class Batches {
   }
 
   private ModelState fire(ModelState state) {
-    Batch batch = take(state);
+    Batch batch = take(state, false);
     if (batch.isEmpty()) {
       // All were erased by earlier batches: the current version has forgotten them.
       return answers.byCurrentVersion(batch.state());
@@ -138,12 +151,18 @@ final class Batches {
         .build();
   }
 
-  /** Takes tasks in the order of their arrival, as many as a job takes, at least one if any. */
-  Batch take(ModelState state) {
+  /**
+   * Takes tasks in the order of their arrival, as many as a job takes, at least one if any.
+   *
+   * @param mixed whether the job takes whole classes and samples at once
+   */
+  Batch take(ModelState state, boolean mixed) {
     String modelId = state.getRegistration().getModelId();
     TreeSet<String> samples = new TreeSet<>();
     TreeSet<String> classes = new TreeSet<>();
+    List<ErasureTask> passedOver = new ArrayList<>();
     BatchTrace trace = new BatchTrace();
+    boolean ofClasses = false;
     int requests = 0;
     long requestedSamples = 0;
     long bytes = 0;
@@ -159,13 +178,20 @@ final class Batches {
             requests >= settings.maxSamplesPerJob()
                 || samples.size() + ids.size() > settings.maxSamplesPerJob()
                 || bytes + idBytes > MAX_ID_BYTES;
-        boolean otherKind = classes.isEmpty() == !task.getClasses().isEmpty();
-        if (requests > 0 && (full || otherKind)) {
+        boolean otherKind = !mixed && ofClasses == task.getClasses().isEmpty();
+        if (requests > 0 && (full || (otherKind && ofClasses))) {
           end = BatchingStores.sequence(entry.key);
           break;
         }
+        if (requests > 0 && otherKind) {
+          passedOver.add(task);
+          continue;
+        }
+        ofClasses = !task.getClasses().isEmpty();
         ids.stream().filter(id -> !stores.isErased(state, id)).forEach(samples::add);
-        classes.addAll(task.getClasses());
+        task.getClasses().stream()
+            .filter(label -> !stores.classes(modelId).isForgotten(label))
+            .forEach(classes::add);
         trace.add(task);
         requests++;
         requestedSamples += ids.size();
@@ -174,7 +200,7 @@ final class Batches {
     }
     ModelState taken =
         pending.rescanned(
-            ModelState.newBuilder(state)
+            ModelState.newBuilder(pending.behind(state, passedOver))
                 .setBatchEnd(end)
                 .setPendingRequests(state.getPendingRequests() - requests)
                 .setPendingSamples(state.getPendingSamples() - requestedSamples)

@@ -170,7 +170,8 @@ final class Batching {
               releases.completeIfWhole(ModelState.newBuilder(state).setOutcome(outcome).build());
           case HOLD -> jobs.stop(state, Phase.HELD, "the gate did not hold");
           case ESCALATE ->
-              Retrainings.isRung(state) && state.getPhase() == Phase.UNLEARNING
+              state.getPhase() == Phase.UNLEARNING
+                      && Retrainings.isRung(state, stores.job(outcome.getModelId()))
                   ? retrainings.instead(state)
                   : jobs.stop(state, Phase.ESCALATED, "the ladder is used up");
           case FAILED -> jobs.retryOrStop(state, outcome);
@@ -300,7 +301,7 @@ final class Batching {
     if (anchors.wantsTargets(state)) {
       return anchors.targets(state);
     }
-    if (state.getCarriedSamples() > 0) {
+    if (state.getCarriedSamples() > 0 || state.getCarriedClasses() > 0) {
       return batches.fireCarried(state);
     }
     return retrainings.isDue(state) ? retrainings.fire(state) : batches.fireIfDue(state);

@@ -297,8 +297,14 @@ public final class BatchingStores {
     return found;
   }
 
-  void deleteCarried(String modelId, String sampleId) {
-    erased.delete(erasedKey(modelId, CARRIED, sampleId));
+  /** Returns whether it had been set aside. */
+  boolean deleteCarried(String modelId, String sampleId) {
+    return erased.delete(erasedKey(modelId, CARRIED, sampleId)) != null;
+  }
+
+  /** What is known of classes that were forgotten whole, beside the erased samples. */
+  ErasedClasses classes(String modelId) {
+    return new ErasedClasses(modelId, erased);
   }
 
   /** Deletes what is known of erased samples, under every anchor. */
@@ -337,7 +343,7 @@ public final class BatchingStores {
     heldOut.delete(modelId, anchorId);
   }
 
-  private static String erasedKey(String modelId, String anchorId, String sampleId) {
+  static String erasedKey(String modelId, String anchorId, String sampleId) {
     return modelId + SEPARATOR + anchorId + SEPARATOR + sampleId;
   }
 

@@ -52,8 +52,10 @@ public final class ForgetReader {
       throw ForgetSetUnavailableException.obsolete();
     }
     List<String> known = new ArrayList<>(BatchingStores.erased(erased, modelId, anchorId));
+    List<String> classes = new ArrayList<>(ErasedClasses.erased(erased, modelId));
     if (job.getKind() == JobKind.RETRAIN) {
       known.addAll(BatchingStores.carried(erased, modelId));
+      classes.addAll(ErasedClasses.carried(erased, modelId));
     }
     Optional<HeldOutRows> targets =
         job.getKind() == JobKind.UNLEARN ? targets(job, known) : Optional.empty();
@@ -63,6 +65,8 @@ public final class ForgetReader {
         .setJobId(jobId)
         .setErased(known)
         .setExcluded(BatchingStores.excluded(erased, modelId))
+        .setErasedClasses(classes)
+        .setExcludedClasses(ErasedClasses.excluded(erased, modelId))
         .setClasses(targets.map(HeldOutRows::classes).orElse(0))
         .setTargetIds(targets.map(HeldOutRows::sampleIds).orElse(List.of()))
         .setLogits(targets.map(HeldOutRows::bytes).orElseGet(() -> ByteBuffer.allocate(0)))

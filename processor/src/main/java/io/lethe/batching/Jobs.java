@@ -74,6 +74,7 @@ final class Jobs {
         .setParentSha256(state.getArtifactUri().isEmpty() ? null : state.getArtifactSha256())
         .setErasedSamples(state.getErasedSamples())
         .setRecipe(model.getRecipe().orElse(null))
+        .setDatasetId(model.getDatasetId())
         .setDatasetUri(model.getDatasetUri())
         .setHoldoutUri(model.getHoldoutUri().orElse(null))
         .setPolicy(model.getPolicy())

@@ -4,6 +4,7 @@ import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEventKind;
 import java.time.Instant;
+import java.util.List;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
@@ -27,10 +28,6 @@ final class PendingTasks {
   }
 
   ModelState add(ModelState state, ErasureTask task) {
-    if (!task.getClasses().isEmpty()) {
-      // Without samples it would be answered as done: no receipt for what was not forgotten.
-      throw new InvalidModelException("no job forgets whole classes yet");
-    }
     Instant arrivedAt = task.getArrivedAt().orElseGet(emitter::now);
     stores.putTask(
         state.getNextTask(), ErasureTask.newBuilder(task).setArrivedAt(arrivedAt).build());
@@ -41,6 +38,16 @@ final class PendingTasks {
         .setOldestPendingAt(earlier(state.getOldestPendingAt().orElse(arrivedAt), arrivedAt))
         .setNearestDueAt(earlier(state.getNearestDueAt().orElse(task.getDueAt()), task.getDueAt()))
         .build();
+  }
+
+  /** Lets tasks that wait, as they are, wait behind all others. */
+  ModelState behind(ModelState state, List<ErasureTask> tasks) {
+    long next = state.getNextTask();
+    for (ErasureTask task : tasks) {
+      stores.deleteTask(stores.sequence(task), task);
+      stores.putTask(next++, task);
+    }
+    return ModelState.newBuilder(state).setNextTask(next).build();
   }
 
   /** Takes a command on a task. */

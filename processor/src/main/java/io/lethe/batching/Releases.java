@@ -72,7 +72,13 @@ final class Releases {
   private ModelState release(ModelState state, UnlearningJob job, JobOutcome outcome) {
     String modelId = outcome.getModelId();
     List<String> forgotten = forgotten(job, outcome);
-    markErased(state, job, forgotten);
+    Carried carried = markErased(state, job, forgotten);
+    if (forgotten.isEmpty()
+        && !job.getCarriedOver()
+        && outcome.getArtifactSha256().orElseThrow().equals(state.getArtifactSha256())) {
+      // Classes that the dataset lacks, or of which all was erased: there is nothing to publish.
+      return answers.byCurrentVersion(jobs.ended(state).build());
+    }
     if (job.getPolicy().getMode() == ReleaseMode.CHAINED) {
       stores.heldOut().delete(modelId, state.getAnchorId(), forgotten);
     }
@@ -84,7 +90,7 @@ final class Releases {
             .setErasedSamples(erased)
             .build();
     return answers.byRelease(
-        versioned(state, attested(version, job))
+        versioned(state, attested(version, job), carried)
             .setArtifactUri(version.getArtifactUri())
             .setObsoleteArtifacts(with(state.getObsoleteArtifacts(), version.getArtifactUri()))
             .setErasedSamples(erased)
@@ -97,7 +103,7 @@ final class Releases {
   /** A model that never knew what was erased: it becomes the anchor, the old one is deleted. */
   private ModelState retrained(ModelState state, UnlearningJob job, JobOutcome outcome) {
     List<String> forgotten = forgotten(job, outcome);
-    markErased(state, job, forgotten);
+    Carried carried = markErased(state, job, forgotten);
     ModelVersion version =
         published(state, job, outcome)
             .setAnchorId(outcome.getArtifactSha256().orElseThrow())
@@ -107,7 +113,7 @@ final class Releases {
     ModelState answered =
         answers.exact(
             answers.byRetraining(
-                versioned(state, attested(version, job))
+                versioned(state, attested(version, job), carried)
                     .setRetrainMillis(
                         LeadTime.learn(state.getRetrainMillis(), state, emitter.now()))
                     .build(),
@@ -123,14 +129,21 @@ final class Releases {
     return forgotten;
   }
 
-  private void markErased(ModelState state, UnlearningJob job, List<String> forgotten) {
+  /** What earlier anchors had forgotten and this one now has. */
+  private record Carried(int samples, int classes) {}
+
+  private Carried markErased(ModelState state, UnlearningJob job, List<String> forgotten) {
     String modelId = job.getModelId();
+    int samples = 0;
     for (String sampleId : forgotten) {
       stores.markErased(modelId, state.getAnchorId(), sampleId, job.getJobId());
-      if (job.getCarriedOver()) {
-        stores.deleteCarried(modelId, sampleId);
-      }
+      samples += job.getCarriedOver() && stores.deleteCarried(modelId, sampleId) ? 1 : 0;
     }
+    int classes = 0;
+    for (String label : job.getClasses()) {
+      classes += stores.classes(modelId).markErased(label, job.getJobId()) ? 1 : 0;
+    }
+    return new Carried(samples, classes);
   }
 
   private ModelVersion.Builder published(ModelState state, UnlearningJob job, JobOutcome outcome) {
@@ -159,17 +172,13 @@ final class Releases {
     return attested;
   }
 
-  private ModelState.Builder versioned(ModelState state, ModelVersion version) {
-    int carried = 0;
-    UnlearningJob job = stores.job(version.getModelId());
-    if (job.getCarriedOver()) {
-      carried = job.getSampleIds().size();
-    }
+  private ModelState.Builder versioned(ModelState state, ModelVersion version, Carried carried) {
     return jobs.ended(state)
         .setVersion(version.getVersion())
         .setArtifactSha256(version.getArtifactSha256())
         .setVersionAt(version.getPublishedAt())
-        .setCarriedSamples(state.getCarriedSamples() - carried);
+        .setCarriedSamples(state.getCarriedSamples() - carried.samples())
+        .setCarriedClasses(state.getCarriedClasses() - carried.classes());
   }
 
   private static double erosion(JobOutcome outcome) {

@@ -72,7 +72,7 @@ final class Retrainings {
 
   /** Trains the model anew; what waits is served too, as far as one job takes it. */
   ModelState fire(ModelState state) {
-    Batches.Batch batch = batches.take(state);
+    Batches.Batch batch = batches.take(state, true);
     ModelState retraining = started(batch.state());
     jobs.offer(batches.job(retraining, JobKind.RETRAIN, batch));
     jobs.tellStarted(retraining);
@@ -102,9 +102,10 @@ final class Retrainings {
         RUNG + "/" + state.getBatches());
   }
 
-  /** Whether the ladder of the batch ends with a retraining that can be run. */
-  static boolean isRung(ModelState state) {
-    return state.getRegistration().getRecipe().isPresent()
-        && state.getRegistration().getPolicy().getLadder().contains(RUNG);
+  /** Whether the ladder of the job's batch ends with a retraining that can be run. */
+  static boolean isRung(ModelState state, UnlearningJob job) {
+    var policy = state.getRegistration().getPolicy();
+    var ladder = job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder();
+    return state.getRegistration().getRecipe().isPresent() && ladder.contains(RUNG);
   }
 }

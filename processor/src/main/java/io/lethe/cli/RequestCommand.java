@@ -45,8 +45,11 @@ final class RequestCommand {
           String subject,
       @Option(
               names = "--class",
-              paramLabel = "NAME",
-              description = "Instead of a subject: a class to forget as a whole; repeatable.")
+              paramLabel = "N",
+              description =
+                  "Instead of a subject: a class to forget as a whole, by its label in the dataset"
+                      + " (a whole number from 0); repeatable. Models of the dataset that come later"
+                      + " must forget it too.")
           List<String> classes,
       @Option(
               names = "--dataset",
@@ -77,6 +80,9 @@ final class RequestCommand {
           Path key) {
     if ((subject == null) == (classes == null)) {
       throw new UnusableException("a request names --subject or --class");
+    }
+    if (classes != null && classes.stream().anyMatch(name -> !name.matches("[0-9]+"))) {
+      throw new UnusableException("--class takes a label of the dataset, a whole number from 0");
     }
     UUID requestId = UUID.randomUUID();
     String recordKey =

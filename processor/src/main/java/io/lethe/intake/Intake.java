@@ -27,6 +27,8 @@ final class Intake {
   /** Bindings that are looked at in one tick, where they expire. */
   private static final int UNBOUND_PER_TICK = 1_000;
 
+  private static final String ID_TAKEN = "request_id_taken";
+
   private final IntakeSettings settings;
   private final IntakeStores stores;
   private final IntakeEmitter emitter;
@@ -83,9 +85,15 @@ final class Intake {
 
   /** Takes back what was begun for a request whose id turned out to belong to another one. */
   private void displace(UUID requestId, IntakeRequest request) {
-    request
-        .getWaitingKey()
-        .ifPresent(key -> stores.deleteWaiting(key, request.getSeenAt(), requestId));
+    if (request.getWaitingKey().isPresent()) {
+      stores.deleteWaiting(request.getWaitingKey().get(), request.getSeenAt(), requestId);
+      emitter.emit(
+          emitter
+              .event(requestId, request.getFingerprint(), RequestEventKind.DENIED)
+              .setReason(ID_TAKEN)
+              .setRegulation(request.getRegulation())
+              .setReceivedAt(request.getReceivedAt()));
+    }
     commands.withdraw(requestId, request);
     unbind(requestId, request, IntakeStage.DENIED, true);
   }
@@ -108,7 +116,7 @@ final class Intake {
     IntakeRequest known = stores.request(request.getRequestId());
     if (known != null) {
       if (!known.getFingerprint().equals(fingerprint)) {
-        emitter.deny(request, fingerprint, "request_id_taken", emitter.trace());
+        emitter.deny(request, fingerprint, ID_TAKEN, emitter.trace());
       }
       return; // the first one's status stands
     }

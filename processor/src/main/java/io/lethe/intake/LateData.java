@@ -18,7 +18,9 @@ import org.apache.kafka.streams.state.KeyValueIterator;
 
 /**
  * A subject stays erased: lineage that names samples it did not name before, and models that are
- * registered later on data that still names them, make tasks by themselves.
+ * registered later on data that still names them, make tasks by themselves. So does a class, for
+ * models that are registered later; what a model that has forgotten it is trained on anew, batching
+ * takes care of.
  *
  * <p>The first request may have its receipt by then, so these tasks belong to a request of their
  * own, the follow-up, with a due date and a receipt of its own. Its id is derived from the first
@@ -79,6 +81,14 @@ final class LateData {
     if (!named || (bySubject && parts[1].equals(served))) {
       return served;
     }
+    if (parts[0].equals(SelectorKind.CLASS.name())) {
+      List<String> datasets = erasure.getDatasets();
+      boolean meant = datasets.isEmpty() || datasets.contains(model.getDatasetId());
+      if (meant && !missedInHold(key, erasure)) {
+        follow(key, erasure, Map.of(model.getModelId(), List.of()));
+      }
+      return served;
+    }
     List<String> samples =
         bySubject
             ? stores.samples(parts[1], model.getDatasetId())
@@ -123,10 +133,12 @@ final class LateData {
     }
     String[] parts = key.split(String.valueOf(SEPARATOR));
     Map<String, List<String>> samplesByModel = new TreeMap<>();
-    if (parts[0].equals(SelectorKind.SUBJECT.name())) {
-      resolution.collectSubject(erasure.getModels(), parts[1], samplesByModel);
-    } else {
-      resolution.collect(erasure.getModels(), parts[1], erasure.getSampleIds(), samplesByModel);
+    switch (SelectorKind.valueOf(parts[0])) {
+      case SUBJECT -> resolution.collectSubject(erasure.getModels(), parts[1], samplesByModel);
+      case SAMPLES ->
+          resolution.collect(erasure.getModels(), parts[1], erasure.getSampleIds(), samplesByModel);
+      case CLASS ->
+          resolution.collectModels(erasure.getModels(), erasure.getDatasets(), samplesByModel);
     }
     SubjectErasure caughtUp = SubjectErasure.newBuilder(erasure).setMissed(false).build();
     stores.putErasure(key, caughtUp);
@@ -168,7 +180,7 @@ final class LateData {
             .setTrace(emitter.trace())
             .build(),
         samplesByModel,
-        List.of(),
+        erasure.getClasses(),
         original);
   }
 

@@ -15,6 +15,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
@@ -36,13 +37,10 @@ final class Resolution {
     if (samplesByModel.isEmpty()) {
       return false;
     }
-    boolean binds = request.getSelector().getKind() != SelectorKind.CLASS;
-    if (binds) {
-      stores.putErasure(key, erasure(request));
-    }
+    stores.putErasure(key, erasure(request, samplesByModel.keySet()));
     accept(
         request.getRequestId(),
-        IntakeRequest.newBuilder(seen).setErasureKey(binds ? key : null).build(),
+        IntakeRequest.newBuilder(seen).setErasureKey(key).build(),
         samplesByModel,
         request.getSelector().getClasses(),
         null);
@@ -50,16 +48,35 @@ final class Resolution {
   }
 
   /** From now on the accepted request binds what arrives later. */
-  private SubjectErasure erasure(DeletionRequest request) {
+  private SubjectErasure erasure(DeletionRequest request, Set<String> accepting) {
     Selector selector = request.getSelector();
     return SubjectErasure.newBuilder()
         .setModels(request.getModels())
         .setRegulation(request.getRegulation())
         .setSampleIds(
             selector.getKind() == SelectorKind.SAMPLES ? selector.getSampleIds() : List.of())
+        .setClasses(selector.getKind() == SelectorKind.CLASS ? selector.getClasses() : List.of())
+        .setDatasets(
+            selector.getKind() == SelectorKind.CLASS ? datasets(request, accepting) : List.of())
         .setBoundAt(emitter.now())
         .setEpoch(stores.epoch())
         .build();
+  }
+
+  /**
+   * The datasets in which a class request concerns models that come later too; empty: any. A label
+   * means something else in another dataset, so that without a name those count that there were.
+   */
+  private List<String> datasets(DeletionRequest request, Set<String> accepting) {
+    Optional<String> named = request.getSelector().getDatasetId();
+    if (named.isPresent() || !request.getModels().isEmpty()) {
+      return named.map(List::of).orElse(List.of());
+    }
+    return accepting.stream()
+        .map(modelId -> stores.model(modelId).getDatasetId())
+        .distinct()
+        .sorted()
+        .toList();
   }
 
   /**
@@ -121,19 +138,26 @@ final class Resolution {
               selector.getDatasetId().orElseThrow(),
               selector.getSampleIds(),
               samplesByModel);
-      case CLASS -> collectModels(named, selector.getDatasetId(), samplesByModel);
+      case CLASS ->
+          collectModels(
+              named, selector.getDatasetId().map(List::of).orElse(List.of()), samplesByModel);
     }
     return samplesByModel;
   }
 
-  /** Adds the models that there are, without samples: a class needs no lineage. */
-  private void collectModels(
-      List<String> named, Optional<String> datasetId, Map<String, List<String>> samplesByModel) {
+  /**
+   * Adds the models that there are, without samples: a class needs no lineage.
+   *
+   * @param named the models that are meant; empty: all
+   * @param datasets that they must have been trained on; empty: any
+   */
+  void collectModels(
+      List<String> named, List<String> datasets, Map<String, List<String>> samplesByModel) {
     try (KeyValueIterator<String, ModelRegistered> models = stores.allModels()) {
       while (models.hasNext()) {
         ModelRegistered model = models.next().value;
         boolean meant = named.isEmpty() || named.contains(model.getModelId());
-        if (meant && datasetId.filter(id -> !id.equals(model.getDatasetId())).isEmpty()) {
+        if (meant && (datasets.isEmpty() || datasets.contains(model.getDatasetId()))) {
           samplesByModel.put(model.getModelId(), List.of());
         }
       }

@@ -1,9 +1,7 @@
 package io.lethe.topology;
 
-import io.lethe.schemas.client.RegistryError;
 import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.DeadLetterHeaders;
-import java.util.Optional;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.streams.errors.ErrorHandlerContext;
 import org.apache.kafka.streams.errors.LogAndContinueExceptionHandler;
@@ -19,7 +17,7 @@ public final class DeadLetterDeserializationHandler extends LogAndContinueExcept
   @Override
   public Response handleError(
       ErrorHandlerContext context, ConsumerRecord<byte[], byte[]> record, Exception exception) {
-    if (registryError(exception).isPresent()) {
+    if (SchemaRegistryException.outage(exception).isPresent()) {
       return Response.fail();
     }
     Response response = super.handleError(context, record, exception);
@@ -27,20 +25,5 @@ public final class DeadLetterDeserializationHandler extends LogAndContinueExcept
         .deadLetterQueueRecords()
         .forEach(letter -> DeadLetterHeaders.put(letter.headers(), DeadLetterHeaders.STAGE, STAGE));
     return response;
-  }
-
-  /**
-   * What the registry, rather than a record, has to do with an error. That it answers, and knows no
-   * schema of the record's id, is the record's fault: waiting would stop the partition.
-   */
-  static Optional<SchemaRegistryException> registryError(Throwable error) {
-    for (Throwable cause = error; cause != null; cause = cause.getCause()) {
-      if (cause instanceof SchemaRegistryException registryError) {
-        return registryError.error() == RegistryError.SCHEMA_NOT_FOUND
-            ? Optional.empty()
-            : Optional.of(registryError);
-      }
-    }
-    return Optional.empty();
   }
 }

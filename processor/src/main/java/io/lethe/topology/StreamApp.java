@@ -12,6 +12,7 @@ import io.lethe.fisher.FisherUnavailableException;
 import io.lethe.heldout.ForgetSetUnavailableException;
 import io.lethe.heldout.ForgetSource;
 import io.lethe.intake.IntakeSettings;
+import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.state.ForgetSet;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestState;
@@ -77,7 +78,7 @@ public final class StreamApp implements AutoCloseable, FisherSource, ForgetSourc
         new KafkaStreams(topology.build(), new StreamsConfig(config(settings, kafka, topics)));
     streams.setUncaughtExceptionHandler(
         error -> {
-          DeadLetterDeserializationHandler.registryError(error)
+          SchemaRegistryException.outage(error)
               .ifPresentOrElse(
                   registry ->
                       log.warn(

@@ -1,6 +1,5 @@
 package io.lethe.tracking;
 
-import io.lethe.events.ErasureReceipt;
 import io.lethe.events.RequestStatus;
 import io.lethe.state.RequestConflict;
 import io.lethe.state.RequestEvent;
@@ -18,6 +17,11 @@ import java.util.UUID;
  * so both are accepted there; here, where the id decides the partition, they meet. The content that
  * is reported on first has the id. Whatever is reported on another content says nothing about it:
  * else the end of one request would be signed for both.
+ *
+ * <p>The other goes on under an id that is derived from its content, only to come to an end: intake
+ * takes it back. What no model had begun with is not erased, and it is denied. A model that had
+ * begun finishes, as it does after a cancel; then the request is completed by those models and
+ * withdrawn from the others: what was erased must not be called denied.
  */
 final class Conflicts {
   static final String REASON = "request_id_taken";
@@ -34,42 +38,47 @@ final class Conflicts {
         .isPresent();
   }
 
-  /** Whether the request that the event is about has been denied for its id. */
-  static boolean isDenied(RequestState known, RequestEvent event) {
+  /** Whether intake has been told about the request that the event is about. */
+  static boolean isKnown(RequestState known, RequestEvent event) {
     return known.getConflicts().stream()
         .anyMatch(conflict -> conflict.getFingerprint().equals(event.getFingerprint()));
   }
 
-  /** The request that has the id, with the one that the event is about denied. */
+  /** The request that has the id, with the one that the event is about beside it. */
   static RequestState with(RequestState known, RequestEvent event) {
     List<RequestConflict> conflicts = new ArrayList<>(known.getConflicts());
     conflicts.add(
         new RequestConflict(
-            event.getFingerprint(), deniedAs(event), event.getIntakePartition(), event.getAt()));
+            event.getFingerprint(), ownId(event), event.getIntakePartition(), event.getAt()));
     return RequestState.newBuilder(known)
         .setConflicts(conflicts.subList(Math.max(0, conflicts.size() - KEPT), conflicts.size()))
         .build();
   }
 
+  /** The event under the id that the request goes on by. */
+  static RequestEvent renamed(RequestEvent event) {
+    return RequestEvent.newBuilder(event).setRequestId(ownId(event)).build();
+  }
+
+  /** The state of the request that the event is about, which came under the event's id. */
+  static RequestState sentAs(RequestEvent event, RequestState state) {
+    return RequestState.newBuilder(state).setSentAs(event.getRequestId()).build();
+  }
+
   /**
-   * The receipt of the one that is denied, not signed. It has an id of its own: under the common
-   * one it would replace the other's receipt.
+   * The end of such a request, once each of its models has answered.
+   *
+   * @param unlearnedAt when the last of those that had begun was done; null: none had
    */
-  static ErasureReceipt receipt(RequestEvent event, Instant now) {
-    return ErasureReceipt.newBuilder()
-        .setRequestId(deniedAs(event))
-        .setSentAs(event.getRequestId())
-        .setStatus(RequestStatus.DENIED)
+  static RequestState concluded(RequestState state, Instant unlearnedAt) {
+    return RequestState.newBuilder(state)
+        .setUnlearnedAt(unlearnedAt)
+        .setStatus(unlearnedAt == null ? RequestStatus.DENIED : RequestStatus.COMPLETED)
         .setReason(REASON)
-        .setRegulation(event.getRegulation())
-        .setReceivedAt(event.getReceivedAt().orElse(event.getAt()))
-        .setDueAt(event.getDueAt().orElse(null))
-        .setCompletedAt(now)
-        .setAttestation("")
         .build();
   }
 
-  static UUID deniedAs(RequestEvent event) {
+  private static UUID ownId(RequestEvent event) {
     ByteBuffer fingerprint = event.getFingerprint();
     byte[] content = new byte[fingerprint.remaining()];
     fingerprint.duplicate().get(content);

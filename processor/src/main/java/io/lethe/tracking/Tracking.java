@@ -57,12 +57,18 @@ final class Tracking {
 
   void onEvent(String requestId, RequestEvent event) {
     RequestState known = stores.request(requestId);
-    if (known != null
-        && event.getKind() != RequestEventKind.ROUTED
-        && Conflicts.isForeign(known, event)) {
+    boolean foreign =
+        known != null
+            && event.getKind() != RequestEventKind.ROUTED
+            && Conflicts.isForeign(known, event);
+    if (foreign) {
       onForeign(requestId, known, event);
-      return;
+    } else {
+      take(requestId, known, event);
     }
+  }
+
+  private void take(String requestId, RequestState known, RequestEvent event) {
     switch (event.getKind()) {
       case ROUTED -> route(requestId, known, event);
       case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
@@ -81,21 +87,21 @@ final class Tracking {
     }
   }
 
-  /** Denies another request that came under this id, once; intake takes back what it has begun. */
+  /** Another request that came under this id goes on by itself; intake takes it back. */
   private void onForeign(String requestId, RequestState known, RequestEvent event) {
     boolean byIntake =
         switch (event.getKind()) {
           case RECEIVED, ACCEPTED, DENIED -> true;
           default -> false;
         };
-    if (!byIntake || Conflicts.isDenied(known, event)) {
-      return;
+    if (byIntake && !Conflicts.isKnown(known, event)) {
+      put(requestId, Conflicts.with(known, event));
+      feedback(event, RequestEventKind.DENIED, event.getFingerprint(), event.getIntakePartition());
     }
-    ErasureReceipt receipt = attestor.apply(Conflicts.receipt(event, now()));
-    put(requestId, Conflicts.with(known, event));
-    forward(
-        receipt.getRequestId().toString(), new TrackingOutput.Receipt(receipt), event.getTrace());
-    feedback(event, RequestEventKind.DENIED, event.getFingerprint(), event.getIntakePartition());
+    RequestEvent renamed = Conflicts.renamed(event);
+    String own = renamed.getRequestId().toString();
+    RequestState state = stores.request(own);
+    take(own, state == null ? Conflicts.sentAs(event, placeholder(renamed)) : state, renamed);
   }
 
   /** Sends a command that came in under another key to the partition that knows its request. */
@@ -179,7 +185,8 @@ final class Tracking {
     put(requestId, after);
     if (receipt.isPresent()) {
       forward(requestId, new TrackingOutput.Receipt(receipt.get()), after.getTrace());
-      if (after.getStatus() == RequestStatus.CANCELLED && after.getAccepted()) {
+      boolean unbinds = after.getSentAs().isEmpty() && after.getAccepted();
+      if (after.getStatus() == RequestStatus.CANCELLED && unbinds) {
         tellIntake(event, RequestEventKind.CANCELLED, after); // it binds nothing that comes later
       }
     }
@@ -214,6 +221,9 @@ final class Tracking {
   /** Forgets a request here and at intake, with those that were denied for its id. */
   private void forget(String requestId, RequestState state) {
     stores.delete(requestId, state);
+    if (state.getSentAs().isPresent()) {
+      return; // intake forgets it with the one that has the id
+    }
     RequestEvent about =
         RequestEvent.newBuilder()
             .setRequestId(UUID.fromString(requestId))
@@ -287,6 +297,9 @@ final class Tracking {
       return state;
     }
     boolean forgotten = !state.getResults().isEmpty();
+    if (state.getSentAs().isPresent()) {
+      return Conflicts.concluded(state, forgotten ? lastUnlearnedAt(state) : null);
+    }
     boolean cancelled = !forgotten && !withdrawn.isEmpty();
     return RequestState.newBuilder(state)
         .setUnlearnedAt(forgotten ? lastUnlearnedAt(state) : null)
@@ -403,6 +416,7 @@ final class Tracking {
         ErasureReceipt.newBuilder()
             .setRequestId(event.getRequestId())
             .setFollowUpOf(state.getFollowUpOf().orElse(null))
+            .setSentAs(state.getSentAs().orElse(null))
             .setStatus(state.getStatus())
             .setReason(state.getReason().orElse(null))
             .setRegulation(state.getRegulation())

@@ -3,7 +3,6 @@ package io.lethe.worker;
 import io.lethe.artifact.ArtifactException;
 import io.lethe.artifact.ArtifactStores;
 import io.lethe.dataset.SampleDataset;
-import io.lethe.dataset.SubsetDataset;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.StageSeconds;
 import io.lethe.events.UnlearningJob;
@@ -29,9 +28,8 @@ final class AnchorRun {
   }
 
   JobResult run(UnlearningPipeline pipeline) {
-    SampleDataset whole = inputs.dataset();
     var known = inputs.forgetSet();
-    SampleDataset dataset = SubsetDataset.without(whole, known.getExcluded());
+    SampleDataset dataset = new JobData(inputs, known).anchored();
     Optional<UnlearningPipeline.Anchor> anchor = Optional.empty();
     if (job.getFisher()) {
       anchor =

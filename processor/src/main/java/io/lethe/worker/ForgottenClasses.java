@@ -3,54 +3,86 @@ package io.lethe.worker;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ResolvedClass;
 import io.lethe.unlearning.UnlearningException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
-/** The samples of whole classes. */
+/** The samples of whole classes. Classes are named by their labels: whole numbers from 0. */
 final class ForgottenClasses {
+  /** Of the ids in an outcome, whose record takes 16 MiB. */
+  private static final long MAX_ID_BYTES = 12L << 20;
+
   private ForgottenClasses() {}
 
   /**
-   * The samples that a dataset has of each class.
+   * The samples that a dataset has of each class. Of a class that it lacks it has none: a request
+   * for all models must not stop one that never knew the class.
    *
-   * @param labels whole numbers from 0, as text
+   * @throws UnlearningException when they are more than an outcome can name
    */
-  static List<ResolvedClass> resolve(SampleDataset dataset, List<String> labels) {
-    return labels.stream()
-        .map(label -> new ResolvedClass(label, samples(dataset, number(label, dataset.classes()))))
-        .toList();
+  static List<ResolvedClass> resolve(SampleDataset dataset, List<String> names) {
+    List<ResolvedClass> found =
+        names.stream()
+            .map(name -> new ResolvedClass(name, samples(dataset, label(name, dataset.classes()))))
+            .toList();
+    long bytes =
+        found.stream()
+            .flatMap(of -> of.getSampleIds().stream())
+            .mapToLong(id -> id.getBytes(StandardCharsets.UTF_8).length + 2L)
+            .sum();
+    if (bytes > MAX_ID_BYTES) {
+      throw new UnlearningException(
+          "the classes of the job have more samples than its outcome can name: the ids take %d"
+                  .formatted(bytes)
+              + " bytes of at most "
+              + MAX_ID_BYTES);
+    }
+    return found;
   }
 
-  /** The labels as numbers, of classes that {@link #resolve} found. */
-  static Set<Integer> labels(List<ResolvedClass> classes) {
-    return classes.stream()
-        .map(found -> Integer.valueOf(found.getLabel()))
+  /** The labels of those classes that a dataset may have. */
+  static Set<Integer> labels(Collection<String> names, SampleDataset dataset) {
+    return names.stream()
+        .map(name -> label(name, dataset.classes()))
+        .flatMapToInt(OptionalInt::stream)
+        .boxed()
         .collect(Collectors.toUnmodifiableSet());
   }
 
-  private static int number(String label, int classes) {
-    try {
-      int number = Integer.parseInt(label);
-      if (number >= 0 && number < classes) {
-        return number;
-      }
-    } catch (NumberFormatException e) {
-      // Said below, as for a number that is too large.
+  /** Ids of the samples that have one of the labels. */
+  static List<String> samples(
+      SampleDataset dataset, Set<Integer> labels, Predicate<String> wanted) {
+    if (labels.isEmpty()) {
+      return List.of();
     }
-    throw new UnlearningException(
-        "the job names a class that the dataset lacks: classes are 0 to " + (classes - 1));
+    return IntStream.range(0, dataset.size())
+        .filter(index -> labels.contains(dataset.label(index)))
+        .mapToObj(dataset::sampleId)
+        .filter(wanted)
+        .toList();
   }
 
-  private static List<String> samples(SampleDataset dataset, int label) {
-    List<String> ids = new ArrayList<>();
-    for (int i = 0; i < dataset.size(); i++) {
-      if (dataset.label(i) == label) {
-        ids.add(dataset.sampleId(i));
-      }
+  private static List<String> samples(SampleDataset dataset, OptionalInt label) {
+    if (label.isEmpty()) {
+      return List.of();
     }
+    List<String> ids = new ArrayList<>(samples(dataset, Set.of(label.getAsInt()), id -> true));
     ids.sort(null);
     return ids;
+  }
+
+  private static OptionalInt label(String name, int classes) {
+    try {
+      int label = Integer.parseInt(name);
+      return label >= 0 && label < classes ? OptionalInt.of(label) : OptionalInt.empty();
+    } catch (NumberFormatException e) {
+      return OptionalInt.empty();
+    }
   }
 }

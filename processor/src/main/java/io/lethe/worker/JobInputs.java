@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
+import java.util.function.IntFunction;
 import java.util.function.Supplier;
 
 /**
@@ -33,6 +34,7 @@ final class JobInputs {
   private final ArtifactStore artifacts;
   private final FisherSource fisher;
   private final ForgetSource forget;
+  private final SubjectSource subjects;
   private final Progress progress;
 
   JobInputs(
@@ -40,11 +42,13 @@ final class JobInputs {
       ArtifactStore artifacts,
       FisherSource fisher,
       ForgetSource forget,
+      SubjectSource subjects,
       Progress progress) {
     this.job = job;
     this.artifacts = artifacts;
     this.fisher = fisher;
     this.forget = forget;
+    this.subjects = subjects;
     this.progress = progress;
   }
 
@@ -79,6 +83,12 @@ final class JobInputs {
 
   Optional<SampleDataset> holdout() {
     return job.getHoldoutUri().map(Datasets::open);
+  }
+
+  /** Which samples of the job's dataset, or of a part of it, belong to one data subject. */
+  IntFunction<String> groups(SampleDataset dataset) {
+    return SampleGroups.of(
+        dataset, job.getDatasetId(), subjects, () -> progress.at(JobStage.LOAD, 0, 1));
   }
 
   /**

@@ -39,13 +39,19 @@ final class JobRunner {
   private final ArtifactStore artifacts;
   private final FisherSource fisher;
   private final ForgetSource forget;
+  private final SubjectSource subjects;
   private final Outcomes outcomes;
   private final UnlearningPipeline pipeline = new UnlearningPipeline();
 
   /**
    * @throws ModelException when there is no such device as the settings say
    */
-  JobRunner(WorkerSettings settings, FisherSource fisher, ForgetSource forget, Clock clock) {
+  JobRunner(
+      WorkerSettings settings,
+      FisherSource fisher,
+      ForgetSource forget,
+      SubjectSource subjects,
+      Clock clock) {
     this.settings = settings;
     if (!settings.device().equals(Devices.AUTO)) { // which the first model finds; start is faster
       Devices.select(settings.device());
@@ -53,6 +59,7 @@ final class JobRunner {
     this.artifacts = ArtifactStores.open(ArtifactStores.location(settings.artifacts()));
     this.fisher = fisher;
     this.forget = forget;
+    this.subjects = subjects;
     this.outcomes = new Outcomes(settings.id(), clock);
   }
 
@@ -62,7 +69,7 @@ final class JobRunner {
    * @throws CancellationException when {@code progress} threw it
    */
   JobResult run(UnlearningJob job, Progress progress) {
-    JobInputs inputs = new JobInputs(job, artifacts, fisher, forget, progress);
+    JobInputs inputs = new JobInputs(job, artifacts, fisher, forget, subjects, progress);
     try {
       return switch (job.getKind()) {
         case ANCHOR -> new AnchorRun(inputs, outcomes).run(pipeline);

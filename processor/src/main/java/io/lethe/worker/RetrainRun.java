@@ -38,10 +38,9 @@ final class RetrainRun {
 
   JobResult run(Path output) {
     ForgetSet known = inputs.forgetSet();
-    SampleDataset dataset = SubsetDataset.without(inputs.dataset(), known.getExcluded());
-    List<ResolvedClass> classes =
-        ForgottenClasses.resolve(
-            SubsetDataset.without(dataset, known.getErased()), job.getClasses());
+    JobData data = new JobData(inputs, known);
+    SampleDataset dataset = data.anchored();
+    List<ResolvedClass> classes = ForgottenClasses.resolve(data.unerased(), job.getClasses());
     List<String> forget = new ArrayList<>(known.getErased());
     forget.addAll(job.getSampleIds());
     classes.forEach(of -> forget.addAll(of.getSampleIds()));
@@ -50,7 +49,7 @@ final class RetrainRun {
     Evaluator evaluator =
         new JobSamples(
                 dataset,
-                inputs.holdout(),
+                data.holdout(job.getClasses()),
                 JobInputs.present(dataset, forget),
                 job.getPolicy().getSeed())
             .evaluator();

@@ -90,7 +90,7 @@ final class TargetsRun {
     List<int[]> split =
         crossFit.split(
             IntStream.range(0, dataset.size()).toArray(),
-            sample -> dataset.subject(sample).orElseGet(() -> dataset.sampleId(sample)),
+            inputs.groups(dataset),
             recipe.training().seed());
     HeldOutTargets[] targets = new HeldOutTargets[folds];
     for (int fold = 0; fold < folds; fold++) {

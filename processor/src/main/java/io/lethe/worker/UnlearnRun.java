@@ -2,7 +2,6 @@ package io.lethe.worker;
 
 import io.lethe.artifact.Artifact;
 import io.lethe.dataset.SampleDataset;
-import io.lethe.dataset.SubsetDataset;
 import io.lethe.events.Evaluation;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.ReleaseMode;
@@ -28,13 +27,16 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * Makes a model version without a batch of samples.
  *
  * <p>From the anchor, forgetting all that was erased since; or from the last release, forgetting
- * the batch only, where the policy says so, and where the source has deleted samples that were
- * erased since the anchor: what is not there cannot be forgotten again.
+ * the batch only, where the policy says so, where the source has deleted samples that were erased
+ * since the anchor (what is not there cannot be forgotten again), and where whole classes are or
+ * were to be forgotten: the methods for classes do not forget single samples, nor the other way
+ * round, so that each would bring back from the anchor what the other has forgotten.
  */
 final class UnlearnRun {
   private final JobInputs inputs;
@@ -60,18 +62,21 @@ final class UnlearnRun {
           null);
     }
     final FisherSums sums = inputs.sums();
-    SampleDataset anchored = SubsetDataset.without(inputs.dataset(), known.getExcluded());
+    JobData data = new JobData(inputs, known);
+    SampleDataset anchored = data.anchored();
     int[] erased = JobInputs.present(anchored, known.getErased());
     boolean chained =
         job.getParentUri().isPresent()
             && (policy.getMode() == ReleaseMode.CHAINED
-                || erased.length < known.getErased().size());
-    SampleDataset unerased = SubsetDataset.without(anchored, known.getErased());
-    SampleDataset dataset = chained ? unerased : anchored;
-    List<ResolvedClass> classes = ForgottenClasses.resolve(unerased, job.getClasses());
+                || erased.length < known.getErased().size()
+                || !job.getClasses().isEmpty()
+                || !known.getErasedClasses().isEmpty());
+    SampleDataset dataset = chained ? data.unerased() : anchored;
+    List<ResolvedClass> classes = ForgottenClasses.resolve(data.unerased(), job.getClasses());
     int[] batch = batch(dataset, classes);
-    if (batch.length == 0) {
-      return nothingLeft(dataset, chained ? new int[0] : erased, classes, sums);
+    Optional<SampleDataset> holdout = data.holdout(List.of());
+    if (batch.length == 0 && !isGone(data.whole())) {
+      return nothingLeft(dataset, holdout, chained ? new int[0] : erased, classes, sums);
     }
     UnlearningResult result =
         pipeline.unlearn(
@@ -79,14 +84,14 @@ final class UnlearnRun {
                 inputs.anchor(),
                 job.getFormat(),
                 dataset,
-                inputs.holdout(),
+                holdout,
                 batch,
                 chained ? new int[0] : erased,
                 sums.retained(),
                 chained ? sums.erased().zero() : sums.erased(),
                 targets(dataset, known),
                 chained ? inputs.parent() : Optional.empty(),
-                ForgottenClasses.labels(classes),
+                ForgottenClasses.labels(job.getClasses(), dataset),
                 Optional.empty(),
                 policy,
                 policy.getSeed(),
@@ -95,13 +100,28 @@ final class UnlearnRun {
     return result(result, inputs.artifacts().put(output), classes);
   }
 
+  /**
+   * Whether the source has deleted the samples of a class that the anchor may have been trained on.
+   * Of what is carried over it has deleted them before: then the anchor never knew them.
+   */
+  private boolean isGone(SampleDataset whole) {
+    return !job.getCarriedOver()
+        && ForgottenClasses.labels(job.getClasses(), whole).stream()
+            .anyMatch(
+                label -> ForgottenClasses.samples(whole, Set.of(label), id -> true).isEmpty());
+  }
+
   /** The job's policy with the ladder for what it forgets, without the rung that trains anew. */
   private UnlearningPolicy ladder() {
     UnlearningPolicy policy = job.getPolicy();
-    List<String> ladder =
-        new ArrayList<>(job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder());
+    List<String> ladder = new ArrayList<>(namedLadder());
     ladder.remove(RetrainRun.METHOD);
     return UnlearningPolicy.newBuilder(policy).setLadder(ladder).build();
+  }
+
+  private List<String> namedLadder() {
+    UnlearningPolicy policy = job.getPolicy();
+    return job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder();
   }
 
   /**
@@ -175,18 +195,22 @@ final class UnlearnRun {
   }
 
   private Verdict refused(UnlearningResult result) {
-    boolean rungLeft = job.getPolicy().getLadder().contains(RetrainRun.METHOD);
+    boolean rungLeft = namedLadder().contains(RetrainRun.METHOD);
     return rungLeft && job.getRecipe().isPresent() ? Verdict.ESCALATE : result.verdict();
   }
 
   /** Of what the job names the model was trained on nothing: what it has is released as it is. */
   private JobResult nothingLeft(
-      SampleDataset dataset, int[] erased, List<ResolvedClass> classes, FisherSums sums) {
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] erased,
+      List<ResolvedClass> classes,
+      FisherSums sums) {
     Path current = inputs.parent().orElseGet(inputs::anchor);
     Evaluation evaluation;
     try (LoadedModel model = LoadedModel.load(current, job.getFormat())) {
       evaluation =
-          new JobSamples(dataset, inputs.holdout(), erased, job.getPolicy().getSeed())
+          new JobSamples(dataset, holdout, erased, job.getPolicy().getSeed())
               .evaluator()
               .evaluate(model, Progress.NONE);
     }

@@ -87,7 +87,12 @@ public final class Worker implements AutoCloseable {
       FisherSource fisher,
       ForgetSource forget,
       Clock clock) {
-    this(settings, kafka, topics, new JobRunner(settings, fisher, forget, clock)::run, clock);
+    this(
+        settings,
+        kafka,
+        topics,
+        new JobRunner(settings, fisher, forget, new LineageSubjects(kafka, topics), clock)::run,
+        clock);
   }
 
   /** A worker that runs jobs in another way. */

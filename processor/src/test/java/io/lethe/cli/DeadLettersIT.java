@@ -331,7 +331,12 @@ class DeadLettersIT {
         .satisfies(
             denied -> {
               assertThat(denied.getReason()).contains("request_id_taken");
-              assertThat(denied.getModels()).isEmpty();
+              // Which of the two jobs had begun by then is a matter of luck.
+              assertThat(denied.getStatus())
+                  .isEqualTo(
+                      denied.getModels().isEmpty()
+                          ? RequestStatus.DENIED
+                          : RequestStatus.COMPLETED);
             });
   }
 }

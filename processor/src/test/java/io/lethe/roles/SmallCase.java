@@ -103,6 +103,12 @@ public final class SmallCase {
 
   /** Registers a model with a training recipe. */
   public void register(String modelId, Artifact artifact, UnlearningPolicy policy, String recipe) {
+    register(modelId, artifact, policy, recipe, DATASET_ID);
+  }
+
+  /** Registers a model whose dataset goes by another name. */
+  public void register(
+      String modelId, Artifact artifact, UnlearningPolicy policy, String recipe, String datasetId) {
     producer
         .send(
             topics.models(),
@@ -112,7 +118,7 @@ public final class SmallCase {
                 .setFormat(ModelFormat.DJL)
                 .setArtifactUri(artifact.uri().toString())
                 .setArtifactSha256(artifact.sha256())
-                .setDatasetId(DATASET_ID)
+                .setDatasetId(datasetId)
                 .setDatasetUri(DATASET + "#train")
                 .setHoldoutUri(DATASET + "#test")
                 .setPolicy(policy)
@@ -135,6 +141,11 @@ public final class SmallCase {
 
   /** Asks one model, or all where modelId is null, to forget a person. */
   public UUID request(String subject, String modelId) {
+    return requestOf(subject, modelId == null ? List.of() : List.of(modelId));
+  }
+
+  /** Asks models to forget a person; empty: all that hold its data. */
+  public UUID requestOf(String subject, List<String> modelIds) {
     UUID id = UUID.randomUUID();
     producer
         .send(
@@ -147,7 +158,7 @@ public final class SmallCase {
                         .setKind(SelectorKind.SUBJECT)
                         .setSubjectId(subject)
                         .build())
-                .setModels(modelId == null ? List.of() : List.of(modelId))
+                .setModels(modelIds)
                 .setReceivedAt(Clock.systemUTC().instant())
                 .build())
         .join();

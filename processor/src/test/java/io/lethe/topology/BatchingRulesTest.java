@@ -11,6 +11,7 @@ import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
+import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelStage;
@@ -39,6 +40,56 @@ class BatchingRulesTest {
   @AfterEach
   void stop() {
     lethe.close();
+  }
+
+  @Test
+  void aBatchFiresOnTheCountOfItsSamples() {
+    // Given
+    lethe.registerAnchored(
+        "m", "d", UnlearningPolicy.newBuilder(policy(100, YEAR)).setMaxSamples(3).build());
+    lethe.lineage("alice", "d", "s1", "s2");
+    lethe.lineage("bob", "d", "s3");
+    lethe.request("alice");
+    assertThat(lethe.jobs()).isEmpty();
+
+    // When
+    lethe.request("bob");
+
+    // Then
+    assertThat(lethe.onlyJob().getSampleIds()).containsExactly("s1", "s2", "s3");
+  }
+
+  @Test
+  void aModelWithoutAnAnchorCollectsUntilItHasOne() {
+    // Given
+    lethe.register("m", "d", policy(1, YEAR));
+    UnlearningJob anchor = lethe.onlyJob();
+    lethe.lineage("alice", "d", "s1");
+    lethe.request("alice");
+    lethe.snapshot(anchor, TopologyFixture.diagonal(100, 10f));
+    assertThat(lethe.jobs()).isEmpty();
+    assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
+
+    // When
+    lethe.outcome(anchor, Verdict.RELEASE);
+
+    // Then
+    assertThat(lethe.onlyJob().getSampleIds()).containsExactly("s1");
+  }
+
+  @Test
+  void aNewPolicyFiresWhatWaitsByTheOldOne() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(2, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    lethe.request("alice");
+    assertThat(lethe.jobs()).isEmpty();
+
+    // When
+    lethe.register("m", "d", policy(1, YEAR));
+
+    // Then
+    assertThat(lethe.onlyJob().getSampleIds()).containsExactly("s1");
   }
 
   @Test

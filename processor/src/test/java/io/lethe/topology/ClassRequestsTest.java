@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.Regulation;
+import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestStatus;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
@@ -80,9 +81,6 @@ class ClassRequestsTest {
               assertThat(task.getClasses()).containsExactly("3", "7");
               assertThat(task.getSampleIds()).isEmpty();
             });
-    // Models do not forget classes yet, and must not answer that they have.
-    assertThat(lethe.receipts()).isEmpty();
-    assertThat(lethe.requestState(ID).getResults()).isEmpty();
   }
 
   @Test
@@ -97,19 +95,75 @@ class ClassRequestsTest {
     assertThat(lethe.requestState(ID).getModels()).containsExactly("b");
   }
 
-  @Test
-  void aClassDoesNotBindModelsThatComeLater() {
+  @ParameterizedTest
+  @CsvSource({
+    "d,   , later, d, true", // the dataset that was named
+    "d,   , later, e, false",
+    " ,   , later, d, true", // those of the models that there were
+    " ,   , later, e, true",
+    " ,   , later, f, false",
+    " , a b later, later, f, true", // a model that was named before it came
+    " , a b, later, d, false",
+    "d, a later, later, d, true",
+    "d, a later, later, e, false",
+  })
+  void aClassStaysForgottenByModelsThatComeLater(
+      String dataset, String named, String modelId, String trainedOn, boolean bound) {
     // Given
     registerThree();
-    submit(request(classes("3").setDatasetId("d")));
+    submit(
+        request(classes("3").setDatasetId(dataset))
+            .setModels(named == null ? List.of() : List.of(named.split(" "))));
+    lethe.tasks();
+
+    // When
+    lethe.registerAnchored(modelId, trainedOn, policy(9, YEAR));
+
+    // Then
+    List<ErasureTask> tasks = lethe.tasks();
+    assertThat(tasks).hasSize(bound ? 1 : 0);
+    assertThat(tasks)
+        .allSatisfy(
+            task -> {
+              assertThat(task.getModelId()).isEqualTo(modelId);
+              assertThat(task.getClasses()).containsExactly("3");
+              assertThat(lethe.requestState(task.getRequestId()).getFollowUpOf()).contains(ID);
+            });
+  }
+
+  @Test
+  void aCancelledClassRequestBindsNothing() {
+    // Given
+    registerThree();
+    submit(request(classes("3")));
+    lethe.command(ID, ID.toString(), RequestCommand.CANCEL);
+    assertThat(lethe.requestState(ID).getStatus()).isEqualTo(RequestStatus.CANCELLED);
+    lethe.tasks();
 
     // When
     lethe.registerAnchored("later", "d", policy(9, YEAR));
 
     // Then
+    assertThat(lethe.tasks()).isEmpty();
+  }
+
+  @Test
+  void whatCameInALegalHoldIsMadeUpForAfterIt() {
+    // Given
+    registerThree();
+    submit(request(classes("3").setDatasetId("d")));
+    lethe.command(ID, ID.toString(), RequestCommand.HOLD);
+    lethe.registerAnchored("later", "d", policy(9, YEAR));
+    lethe.tasks();
+
+    // When
+    lethe.command(ID, ID.toString(), RequestCommand.RELEASE);
+
+    // Then
     assertThat(lethe.tasks())
+        .filteredOn(task -> task.getCommand() == RequestCommand.ERASE)
         .extracting(ErasureTask::getModelId)
-        .containsExactlyInAnyOrder("a", "b");
+        .contains("later");
   }
 
   @Test
@@ -216,6 +270,38 @@ class ClassRequestsTest {
 
     // Then
     assertThat(lethe.requestState(ID).getDueAt()).contains(dueAt);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "GDPR,  2026-02-28T12:00:00Z", // a calendar month
+    "CCPA,  2026-03-17T12:00:00Z", // 45 days
+    "OTHER, 2026-03-02T12:00:00Z", // 30 days
+  })
+  void aRequestThatNamesNoDueDateHasThatOfItsRegulation(Regulation regulation, Instant dueAt) {
+    // When
+    submit(request(classes("3")).setRegulation(regulation));
+
+    // Then
+    assertThat(lethe.requestState(ID).getDueAt()).contains(dueAt);
+  }
+
+  @Test
+  void onlyTheModelsThatASubjectNamesForgetIt() {
+    // Given
+    registerThree();
+    lethe.lineage("alice", "d", "s1");
+
+    // When
+    lethe.submit(
+        "alice",
+        request(Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId("alice"))
+            .setModels(List.of("b", "c", "unknown"))
+            .build());
+
+    // Then: c was not trained on the data, and nobody knows of the last
+    assertThat(lethe.requestState(ID).getModels()).containsExactly("b");
+    assertThat(lethe.tasks()).extracting(ErasureTask::getModelId).containsExactly("b");
   }
 
   @Test

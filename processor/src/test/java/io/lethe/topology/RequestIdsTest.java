@@ -22,6 +22,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Two requests under one id. The test driver has one partition; what a second one would say is put
@@ -88,7 +90,7 @@ class RequestIdsTest {
   }
 
   @Test
-  void theFirstKeepsTheIdAndTheOtherIsDeniedInWhateverOrderTheyAreReportedOn() {
+  void theFirstKeepsTheIdAndTheOtherEndsByItselfInWhateverOrderTheyAreReportedOn() {
     // Given
     List<List<Step>> orders = new ArrayList<>();
     permute(
@@ -125,12 +127,70 @@ class RequestIdsTest {
           .satisfies(
               receipt -> {
                 assertThat(receipt.getSentAs()).contains(id);
-                assertThat(receipt.getStatus()).isEqualTo(RequestStatus.DENIED);
                 assertThat(receipt.getReason()).contains("request_id_taken");
-                assertThat(receipt.getModels()).isEmpty();
+                // What a model had begun with is erased, and is not called denied.
+                assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
+                assertThat(receipt.getModels())
+                    .extracting(ModelResult::getVersion)
+                    .containsExactly(3L - first);
               });
       assertThat(lethe.requestState(id).getConflicts()).hasSize(1);
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "WITHDRAWN, WITHDRAWN, DENIED, 0, 2",
+    "WITHDRAWN, UNLEARNED, COMPLETED, 1, 1",
+    "UNLEARNED, UNLEARNED, COMPLETED, 2, 0",
+    "RETIRED, WITHDRAWN, DENIED, 0, 1",
+  })
+  void theOneWithoutTheIdIsDeniedUnlessAModelHadBegunWithIt(
+      RequestEventKind first, RequestEventKind second, RequestStatus status, int done, int left) {
+    // Given
+    take(ID, new Step(1, true));
+    RequestEvent.Builder other =
+        RequestEvent.newBuilder()
+            .setRequestId(ID)
+            .setFingerprint(content(2))
+            .setCommand(RequestCommand.CANCEL)
+            .setCommandNumber(1)
+            .setModels(List.of("a", "b"))
+            .setIntakePartition(2)
+            .setReceivedAt(START)
+            .setDueAt(START.plus(YEAR))
+            .setAt(START);
+    lethe.intakeEvent(other.setKind(RequestEventKind.ACCEPTED).build());
+    assertThat(lethe.receipts()).isEmpty();
+
+    // When
+    answer(other, "a", first);
+    answer(other, "b", second);
+
+    // Then
+    assertThat(lethe.receipts())
+        .singleElement()
+        .satisfies(
+            receipt -> {
+              assertThat(receipt.getSentAs()).contains(ID);
+              assertThat(receipt.getStatus()).isEqualTo(status);
+              assertThat(receipt.getReason()).contains("request_id_taken");
+              assertThat(receipt.getModels()).hasSize(done);
+              assertThat(receipt.getWithdrawnModels()).hasSize(left);
+            });
+    assertThat(lethe.requestState(ID).getStatus()).isEqualTo(RequestStatus.PENDING);
+  }
+
+  private void answer(RequestEvent.Builder about, String modelId, RequestEventKind kind) {
+    lethe.batchingEvents(
+        about
+            .setKind(kind)
+            .setModelId(modelId)
+            .setModelResult(
+                kind == RequestEventKind.UNLEARNED
+                    ? new ModelResult(modelId, 1L, "a".repeat(64), 1, START, null)
+                    : null)
+            .build());
   }
 
   @Test
@@ -232,7 +292,10 @@ class RequestIdsTest {
     // When
     lethe.feedback(taken(lethe.intakeRequest(ID).getFingerprint()));
 
-    // Then
+    // Then: and ends at once
+    assertThat(lethe.receipts())
+        .singleElement()
+        .satisfies(receipt -> assertThat(receipt.getReason()).contains("request_id_taken"));
     lethe.lineage("alice", "d", "s1");
     assertThat(lethe.model("m").getPendingRequests()).isZero();
     lethe.advance(TopologyFixture.GRACE);

@@ -16,6 +16,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /**
  * What the rules say, in the simplest form: no partitions, no stores, no events. Models were all
@@ -36,8 +37,15 @@ final class RulesModel {
   private Instant earlyUntil;
   private Instant now;
 
-  /** A request's samples in one model. */
-  record Task(UUID id, Set<String> samples) {}
+  /** A request's samples in one model, or the classes that it must forget whole. */
+  record Task(UUID id, Set<String> samples, Set<String> classes) {
+    boolean ofClasses() {
+      return !classes.isEmpty();
+    }
+  }
+
+  /** What the models' dataset has of a class. */
+  private final Function<String, Set<String>> samplesOf;
 
   static final class Model {
     final int maxRequests;
@@ -50,6 +58,13 @@ final class RulesModel {
     List<Task> batch = new ArrayList<>();
     final Map<UUID, Task> held = new LinkedHashMap<>();
     Set<String> job = Set.of();
+    Set<String> jobClasses = Set.of();
+
+    /** Forgotten whole since the anchor, never known by it, and by earlier anchors. */
+    final Set<String> erasedClasses = new TreeSet<>();
+
+    final Set<String> excludedClasses = new TreeSet<>();
+    final Set<String> carriedClasses = new TreeSet<>();
     final Set<String> erased = new TreeSet<>();
     int offers;
     int failures;
@@ -98,7 +113,10 @@ final class RulesModel {
   }
 
   static final class Request {
+    /** Null of a request for classes. */
     final String subject;
+
+    final Set<String> classes;
     RequestStatus status = RequestStatus.PENDING;
     boolean waiting;
     boolean held;
@@ -115,8 +133,9 @@ final class RulesModel {
     int models;
     Instant since;
 
-    Request(String subject, Instant since) {
+    Request(String subject, Set<String> classes, Instant since) {
       this.subject = subject;
+      this.classes = classes;
       this.since = since;
     }
 
@@ -127,13 +146,25 @@ final class RulesModel {
     }
   }
 
-  RulesModel(Instant start, Map<String, Integer> maxRequests, Set<String> exact) {
+  RulesModel(
+      Instant start,
+      Map<String, Integer> maxRequests,
+      Set<String> exact,
+      Function<String, Set<String>> samplesOf) {
     now = start;
+    this.samplesOf = samplesOf;
     maxRequests.forEach((id, max) -> models.put(id, new Model(max, exact.contains(id))));
   }
 
   void request(UUID id, String subject) {
-    Request request = new Request(subject, now);
+    request(id, new Request(subject, Set.of(), now));
+  }
+
+  void requestClasses(UUID id, Set<String> classes) {
+    request(id, new Request(null, classes, now));
+  }
+
+  private void request(UUID id, Request request) {
     requests.put(id, request);
     request.waiting = true;
     resolve(id, request);
@@ -148,52 +179,94 @@ final class RulesModel {
   }
 
   private void resolve(UUID id, Request request) {
-    Set<String> samples = lineage.getOrDefault(request.subject, Set.of());
+    Set<String> samples = samples(request);
     List<Model> live = live();
-    if (!samples.isEmpty() && !live.isEmpty()) {
+    if (!(samples.isEmpty() && request.classes.isEmpty()) && !live.isEmpty()) {
       request.waiting = false;
       request.binding = true;
       accept(id, request, samples, live);
     }
   }
 
+  private Set<String> samples(Request request) {
+    return request.subject == null ? Set.of() : lineage.getOrDefault(request.subject, Set.of());
+  }
+
   private void accept(UUID id, Request request, Set<String> samples, List<Model> asked) {
     request.models = asked.size();
     for (Model model : asked) {
-      model.pending.add(new Task(id, samples));
+      model.pending.add(new Task(id, samples, request.classes));
       fire(model);
     }
   }
 
   private void fire(Model model) {
+    if (model.phase == Phase.COLLECTING && !model.carriedClasses.isEmpty()) {
+      start(model, Phase.UNLEARNING, Set.of(), new TreeSet<>(model.carriedClasses));
+      return;
+    }
     if (model.phase == Phase.COLLECTING && !model.carried.isEmpty()) {
-      start(model, Phase.UNLEARNING, new TreeSet<>(model.carried));
+      start(model, Phase.UNLEARNING, new TreeSet<>(model.carried), Set.of());
       return;
     }
     if (model.phase == Phase.COLLECTING && model.retrainWanted && model.canRetrain()) {
       model.retrainWanted = false;
-      start(model, Phase.RETRAINING, takeBatch(model));
+      model.batch = model.pending;
+      model.pending = new ArrayList<>();
+      start(model, Phase.RETRAINING, batchSamples(model), batchClasses(model));
       begin(model);
       return;
     }
     while (model.phase == Phase.COLLECTING
         && !model.pending.isEmpty()
         && model.pending.size() >= model.maxRequests) {
-      Set<String> samples = takeBatch(model);
-      if (samples.isEmpty()) {
+      takeBatch(model);
+      Set<String> samples = batchSamples(model);
+      Set<String> classes = batchClasses(model);
+      if (samples.isEmpty() && classes.isEmpty()) {
         answer(model, false);
       } else {
-        start(model, Phase.UNLEARNING, samples);
+        start(model, Phase.UNLEARNING, samples, classes);
         begin(model);
       }
     }
   }
 
-  private static Set<String> takeBatch(Model model) {
-    model.batch = model.pending;
-    model.pending = new ArrayList<>();
+  /** All that wait for samples, or those for classes that stand first. */
+  private static void takeBatch(Model model) {
+    List<Task> waiting = model.pending;
+    int classesFirst = 0;
+    while (classesFirst < waiting.size() && waiting.get(classesFirst).ofClasses()) {
+      classesFirst++;
+    }
+    if (classesFirst > 0) {
+      model.batch = new ArrayList<>(waiting.subList(0, classesFirst));
+      model.pending = new ArrayList<>(waiting.subList(classesFirst, waiting.size()));
+    } else {
+      model.batch = new ArrayList<>(waiting.stream().filter(task -> !task.ofClasses()).toList());
+      model.pending = new ArrayList<>(waiting.stream().filter(Task::ofClasses).toList());
+    }
+  }
+
+  private static Set<String> batchSamples(Model model) {
     Set<String> samples = new TreeSet<>();
     model.batch.forEach(task -> samples.addAll(task.samples()));
+    samples.removeAll(model.erased);
+    samples.removeAll(model.excluded);
+    return samples;
+  }
+
+  private static Set<String> batchClasses(Model model) {
+    Set<String> classes = new TreeSet<>();
+    model.batch.forEach(task -> classes.addAll(task.classes()));
+    classes.removeAll(model.erasedClasses);
+    classes.removeAll(model.excludedClasses);
+    return classes;
+  }
+
+  /** What the worker finds of the job's classes. */
+  Set<String> resolved(Model model, String label) {
+    Set<String> samples = new TreeSet<>(samplesOf.apply(label));
     samples.removeAll(model.erased);
     samples.removeAll(model.excluded);
     return samples;
@@ -208,9 +281,10 @@ final class RulesModel {
     }
   }
 
-  private void start(Model model, Phase phase, Set<String> samples) {
+  private void start(Model model, Phase phase, Set<String> samples, Set<String> classes) {
     model.run(phase);
     model.job = samples;
+    model.jobClasses = classes;
     model.failures = 0;
     offer(model);
   }
@@ -228,7 +302,10 @@ final class RulesModel {
       Request request = requests.get(task.id());
       request.status = RequestStatus.IN_PROGRESS;
       request.forgotten = true;
-      if (model.exact && !retrained && !model.excluded.containsAll(task.samples())) {
+      boolean neverKnown =
+          model.excluded.containsAll(task.samples())
+              && model.excludedClasses.containsAll(task.classes());
+      if (model.exact && !retrained && !neverKnown) {
         model.quarantined.add(task.id());
       } else {
         request.done++;
@@ -251,13 +328,14 @@ final class RulesModel {
       model.phase = Phase.COLLECTING;
       fire(model);
     } else if (model.phase == Phase.UNLEARNING) {
-      model.erased.addAll(model.job);
-      model.carried.removeAll(model.job);
+      forgotten(model);
+      model.carried.removeAll(model.erased);
+      model.carriedClasses.removeAll(model.erasedClasses);
       model.phase = Phase.COLLECTING;
       answer(model, false);
       fire(model);
     } else if (model.phase == Phase.RETRAINING) {
-      model.erased.addAll(model.job);
+      forgotten(model);
       answer(model, true);
       for (UUID id : List.copyOf(model.quarantined)) {
         requests.get(id).done++;
@@ -268,12 +346,23 @@ final class RulesModel {
       model.excluded.addAll(model.carried);
       model.erased.clear();
       model.carried.clear();
+      model.excludedClasses.addAll(model.erasedClasses);
+      model.excludedClasses.addAll(model.carriedClasses);
+      model.erasedClasses.clear();
+      model.carriedClasses.clear();
       anchor(model);
     }
   }
 
+  private void forgotten(Model model) {
+    model.jobClasses.forEach(label -> model.erased.addAll(resolved(model, label)));
+    model.erased.addAll(model.job);
+    model.erasedClasses.addAll(model.jobClasses);
+  }
+
   private void anchor(Model model) {
     model.job = Set.of();
+    model.jobClasses = Set.of();
     model.failures = 0;
     model.retrainWanted = false;
     model.run(Phase.ANCHORING);
@@ -288,7 +377,7 @@ final class RulesModel {
     if (model.phase == Phase.PARKED || model.phase == Phase.HELD) {
       if (model.running == Phase.UNLEARNING) {
         model.retrainWanted = false;
-        start(model, Phase.RETRAINING, model.job);
+        start(model, Phase.RETRAINING, model.job, model.jobClasses);
         begin(model);
       } else {
         retry(modelId);
@@ -335,6 +424,10 @@ final class RulesModel {
     model.carried.addAll(model.excluded);
     model.erased.clear();
     model.excluded.clear();
+    model.carriedClasses.addAll(model.erasedClasses);
+    model.carriedClasses.addAll(model.excludedClasses);
+    model.erasedClasses.clear();
+    model.excludedClasses.clear();
     model.batch.addAll(model.pending);
     model.pending = model.batch;
     model.batch = new ArrayList<>();
@@ -344,12 +437,16 @@ final class RulesModel {
       Set<String> served = new TreeSet<>();
       for (var entry : bySubject()) {
         Request request = entry.getValue();
-        Set<String> samples = lineage.getOrDefault(request.subject, Set.of());
-        if (request.binding && !served.contains(request.subject) && !samples.isEmpty()) {
+        Set<String> samples = samples(request);
+        boolean ofClasses = request.subject == null;
+        boolean asked = !ofClasses && served.contains(request.subject);
+        if (request.binding && !asked && (ofClasses || !samples.isEmpty())) {
           if (request.held) {
             request.missed = true;
           } else {
-            served.add(request.subject);
+            if (!ofClasses) {
+              served.add(request.subject);
+            }
             follow(entry.getKey(), request, samples, List.of(model));
           }
         }
@@ -362,9 +459,12 @@ final class RulesModel {
     }
   }
 
+  /** Those for classes come first. */
   private List<Map.Entry<UUID, Request>> bySubject() {
     return requests.entrySet().stream()
-        .sorted(Comparator.comparing(entry -> entry.getValue().subject))
+        .sorted(
+            Comparator.comparing(
+                entry -> entry.getValue().subject == null ? "" : entry.getValue().subject))
         .toList();
   }
 
@@ -382,6 +482,9 @@ final class RulesModel {
     model.erased.clear();
     model.carried.clear();
     model.excluded.clear();
+    model.erasedClasses.clear();
+    model.carriedClasses.clear();
+    model.excludedClasses.clear();
     model.retrainWanted = false;
     for (UUID id : List.copyOf(model.quarantined)) {
       requests.get(id).retired++;
@@ -446,7 +549,7 @@ final class RulesModel {
     }
     if (request.binding && request.missed) {
       request.missed = false;
-      follow(id, request, lineage.getOrDefault(request.subject, Set.of()), live());
+      follow(id, request, samples(request), live());
     }
   }
 
@@ -463,7 +566,7 @@ final class RulesModel {
       boolean served = false;
       for (var entry : List.copyOf(requests.entrySet())) {
         Request request = entry.getValue();
-        if (request.subject.equals(subject) && request.binding) {
+        if (subject.equals(request.subject) && request.binding) {
           if (request.held) {
             request.missed = true;
           } else if (!served) {
@@ -475,7 +578,7 @@ final class RulesModel {
     }
     for (var entry : List.copyOf(requests.entrySet())) {
       Request request = entry.getValue();
-      if (request.subject.equals(subject) && request.waiting && !request.held) {
+      if (subject.equals(request.subject) && request.waiting && !request.held) {
         resolve(entry.getKey(), request);
       }
     }
@@ -490,14 +593,15 @@ final class RulesModel {
   }
 
   private void follow(UUID original, Request request, Set<String> samples, List<Model> asked) {
-    if (samples.isEmpty() || asked.isEmpty()) {
+    if ((samples.isEmpty() && request.classes.isEmpty()) || asked.isEmpty()) {
       return;
     }
     request.followUps++;
-    String key = "SUBJECT\u0000" + request.subject + "\u0000" + original;
+    String holder = request.subject == null ? "CLASS\u0000d" : "SUBJECT\u0000" + request.subject;
+    String key = holder + "\u0000" + original;
     String name = "follow-up\u0000" + key + "\u0000" + request.followUps;
     UUID id = UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
-    Request followUp = new Request(request.subject, now);
+    Request followUp = new Request(request.subject, request.classes, now);
     requests.put(id, followUp);
     accept(id, followUp, samples, asked);
   }

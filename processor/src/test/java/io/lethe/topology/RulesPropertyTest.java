@@ -23,6 +23,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -30,6 +31,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
 import net.jqwik.api.Arbitraries;
@@ -56,6 +58,7 @@ class RulesPropertyTest {
 
   private enum Kind {
     REQUEST,
+    REQUEST_CLASSES,
     LINEAGE,
     RELEASED,
     RELEASED_TWICE,
@@ -90,7 +93,12 @@ class RulesPropertyTest {
             Tuple.of(
                 2,
                 Arbitraries.of(
-                    Kind.ANOTHER_ARTIFACT, Kind.RETRY, Kind.RETRAIN, Kind.RELEASED, Kind.HOUR)),
+                    Kind.REQUEST_CLASSES,
+                    Kind.ANOTHER_ARTIFACT,
+                    Kind.RETRY,
+                    Kind.RETRAIN,
+                    Kind.RELEASED,
+                    Kind.HOUR)),
             Tuple.of(2, Arbitraries.of(Kind.class)));
     Arbitrary<Step> steps =
         Combinators.combine(
@@ -135,9 +143,11 @@ class RulesPropertyTest {
   /** One sequence on both. */
   private static final class Run implements AutoCloseable {
     private final TopologyFixture lethe;
-    private final RulesModel rules = new RulesModel(TopologyFixture.START, MODELS, EXACT);
+    private final RulesModel rules =
+        new RulesModel(TopologyFixture.START, MODELS, EXACT, Run::samplesOf);
     private final List<UUID> ids = new ArrayList<>();
     private final List<String> subjects = new ArrayList<>();
+    private final Map<UUID, Set<String>> classRequests = new HashMap<>();
     private final Map<String, UnlearningJob> jobs = new HashMap<>();
     private final Map<String, Integer> offers = new HashMap<>();
     private final Map<UUID, ErasureReceipt> receipts = new HashMap<>();
@@ -178,6 +188,15 @@ class RulesPropertyTest {
           subjects.add(subject);
           lethe.requestAt(id, subject, TopologyFixture.START);
           rules.request(id, subject);
+        }
+        case REQUEST_CLASSES -> {
+          UUID id = new UUID(0, ids.size());
+          Set<String> classes = step.which() < 6 ? Set.of("0") : Set.of("1", "9");
+          ids.add(id);
+          subjects.add(id.toString());
+          classRequests.put(id, classes);
+          requestClasses(id, TopologyFixture.START);
+          rules.requestClasses(id, classes);
         }
         case LINEAGE -> {
           Set<String> samples = samples(subject, step.samples());
@@ -249,17 +268,39 @@ class RulesPropertyTest {
           lethe.command(id, key, RequestCommand.RELEASE);
           rules.resume(id);
         }
-        case REPEAT -> lethe.requestAt(id, key, TopologyFixture.START);
+        case REPEAT -> again(id, key, TopologyFixture.START);
         case CONFLICT -> {
-          lethe.requestAt(id, key, TopologyFixture.START.minusSeconds(1));
+          again(id, key, TopologyFixture.START.minusSeconds(1));
           rules.conflicts.add(id);
         }
         case CONFLICT_ELSEWHERE -> {
-          conflictElsewhere(id);
+          conflictElsewhere(id, index % 2 == 0);
           rules.conflicts.add(id);
         }
         default -> throw new IllegalStateException();
       }
+    }
+
+    private void again(UUID id, String key, Instant receivedAt) {
+      if (classRequests.containsKey(id)) {
+        requestClasses(id, receivedAt);
+      } else {
+        lethe.requestAt(id, key, receivedAt);
+      }
+    }
+
+    private void requestClasses(UUID id, Instant receivedAt) {
+      lethe.requestClasses(
+          id, receivedAt, "d", List.of(), classRequests.get(id).toArray(String[]::new));
+    }
+
+    /** The dataset has a sample of each subject in class 0 and 1, and no class 9. */
+    private static Set<String> samplesOf(String label) {
+      Set<String> samples = new TreeSet<>();
+      for (int subject = 0; subject < SUBJECTS && !label.equals("9"); subject++) {
+        samples.add("p" + subject + "-" + label);
+      }
+      return samples;
     }
 
     /** A command on the request that comes next, under its id. */
@@ -268,8 +309,12 @@ class RulesPropertyTest {
       lethe.command(next, next.toString(), command);
     }
 
-    /** What another partition and its models report on a request under the same id. */
-    private void conflictElsewhere(UUID id) {
+    /**
+     * What another partition and its models report on a request under the same id.
+     *
+     * @param begun whether the model had begun with it before it was taken back
+     */
+    private void conflictElsewhere(UUID id, boolean begun) {
       RequestEvent.Builder event =
           RequestEvent.newBuilder()
               .setRequestId(id)
@@ -281,10 +326,13 @@ class RulesPropertyTest {
       lethe.intakeEvent(event.setKind(RequestEventKind.ACCEPTED).build());
       lethe.batchingEvents(
           event
-              .setKind(RequestEventKind.UNLEARNED)
+              .setKind(begun ? RequestEventKind.UNLEARNED : RequestEventKind.WITHDRAWN)
+              .setCommand(RequestCommand.CANCEL)
               .setModelId("m1")
               .setModelResult(
-                  new ModelResult("m1", 9L, "c".repeat(64), 1, TopologyFixture.START, null))
+                  begun
+                      ? new ModelResult("m1", 9L, "c".repeat(64), 1, TopologyFixture.START, null)
+                      : null)
               .build());
     }
 
@@ -294,7 +342,10 @@ class RulesPropertyTest {
         if (taken == null) {
           assertThat(receipts.put(receipt.getRequestId(), receipt)).as("a second receipt").isNull();
         } else {
-          assertThat(receipt.getStatus()).isEqualTo(RequestStatus.DENIED);
+          assertThat(receipt.getStatus())
+              .as("denied unless a model had begun with it")
+              .isEqualTo(
+                  receipt.getModels().isEmpty() ? RequestStatus.DENIED : RequestStatus.COMPLETED);
           assertThat(denials.add(receipt.getRequestId())).as("a second denial").isTrue();
           denied.add(taken);
         }
@@ -318,13 +369,17 @@ class RulesPropertyTest {
     }
 
     private void play(UnlearningJob job) {
+      Map<String, List<String>> classes = new TreeMap<>();
+      RulesModel.Model model = rules.models.get(job.getModelId());
+      job.getClasses()
+          .forEach(label -> classes.put(label, List.copyOf(rules.resolved(model, label))));
       if (job.getKind() == JobKind.ANCHOR) {
         lethe.snapshot(job, TopologyFixture.diagonal(TRAINING_SAMPLES, 10f, 20f, 30f));
         lethe.outcome(job, Verdict.RELEASE);
       } else if (job.getKind() == JobKind.RETRAIN) {
-        lethe.retrained(job, retrainedBy(job));
+        lethe.retrained(job, retrainedBy(job), classes);
       } else {
-        lethe.unlearned(job);
+        lethe.unlearned(job, classes);
       }
     }
 
@@ -391,6 +446,9 @@ class RulesPropertyTest {
         assertThat(jobs.get(id).getSampleIds())
             .as("forget set")
             .containsExactlyElementsOf(model.job);
+        assertThat(jobs.get(id).getClasses())
+            .as("classes to forget")
+            .containsExactlyElementsOf(model.jobClasses);
       }
       assertThat(
               lethe

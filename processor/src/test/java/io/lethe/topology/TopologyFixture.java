@@ -28,6 +28,7 @@ import io.lethe.events.ModelVersion;
 import io.lethe.events.Regulation;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestSignal;
+import io.lethe.events.ResolvedClass;
 import io.lethe.events.Selector;
 import io.lethe.events.SelectorKind;
 import io.lethe.events.SetMetrics;
@@ -447,6 +448,44 @@ final class TopologyFixture implements AutoCloseable {
     outcome(job, Verdict.RELEASE);
   }
 
+  /** Plays a whole job of classes, of which the dataset has these samples. */
+  void unlearned(UnlearningJob job, Map<String, List<String>> classes) {
+    int samples = job.getSampleIds().size() + classes.values().stream().mapToInt(List::size).sum();
+    subtract(job, diagonal(samples, 1f, 2f, 3f));
+    send(topics.jobOutcomes(), job.getModelId(), outcomeOf(job, classes).build());
+  }
+
+  /** The outcome of a job of classes, of which the dataset has these samples. */
+  JobOutcome.Builder outcomeOf(UnlearningJob job, Map<String, List<String>> classes) {
+    return JobOutcome.newBuilder(outcomeOf(job, Verdict.RELEASE))
+        .setResolvedClasses(
+            classes.entrySet().stream()
+                .map(entry -> new ResolvedClass(entry.getKey(), entry.getValue()))
+                .toList());
+  }
+
+  /** Asks all models, or those named, to forget classes whole. */
+  void requestClasses(UUID requestId, String datasetId, List<String> models, String... labels) {
+    requestClasses(requestId, now, datasetId, models, labels);
+  }
+
+  void requestClasses(
+      UUID requestId, Instant receivedAt, String datasetId, List<String> models, String... labels) {
+    submit(
+        requestId.toString(),
+        DeletionRequest.newBuilder()
+            .setRequestId(requestId)
+            .setSelector(
+                Selector.newBuilder()
+                    .setKind(SelectorKind.CLASS)
+                    .setDatasetId(datasetId)
+                    .setClasses(List.of(labels))
+                    .build())
+            .setModels(models)
+            .setReceivedAt(receivedAt)
+            .build());
+  }
+
   void outcome(UnlearningJob job, Verdict verdict) {
     send(topics.jobOutcomes(), job.getModelId(), outcomeOf(job, verdict));
   }
@@ -601,10 +640,14 @@ final class TopologyFixture implements AutoCloseable {
 
   /** Plays a whole RETRAIN job; its model has the given digest. */
   void retrained(UnlearningJob job, String sha256) {
+    retrained(job, sha256, Map.of());
+  }
+
+  void retrained(UnlearningJob job, String sha256, Map<String, List<String>> classes) {
     send(
         topics.jobOutcomes(),
         job.getModelId(),
-        JobOutcome.newBuilder(outcomeOf(job, Verdict.RELEASE))
+        outcomeOf(job, classes)
             .setArtifactUri("file:/models/" + sha256)
             .setArtifactSha256(sha256)
             .setMethod("retrain")

@@ -3,6 +3,8 @@ package io.lethe.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import io.lethe.artifact.Artifact;
 import io.lethe.artifact.Sha256;
 import io.lethe.events.GateThresholds;
@@ -10,7 +12,6 @@ import io.lethe.events.HeldoutMatchParameters;
 import io.lethe.events.JobKind;
 import io.lethe.events.JobStage;
 import io.lethe.events.ReleaseMode;
-import io.lethe.events.ResolvedClass;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
@@ -24,11 +25,13 @@ import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Trainer;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -67,42 +70,79 @@ class JobKindsTest {
 
   @Test
   void aFoldThatIsDoneIsNotTrainedAgain() throws IOException {
-    // Given: cancelled within the second of two folds, which one thread trains one after the other
+    // Given: cancelled within the second of two folds, which one thread trains in turn
     int threads = ComputeThreads.get();
     ComputeThreads.set(1);
-    UnlearningJob job = targetsJob().build();
-    assertThatThrownBy(
-            () ->
-                worker.runner.run(
-                    job,
-                    (stage, done, total) -> {
-                      if (stage == JobStage.TRAIN && 10 * done > 7 * total) {
-                        throw new CancellationException();
-                      }
-                    }))
-        .isInstanceOf(CancellationException.class);
-    List<Double> seen = new ArrayList<>();
+    try {
+      UnlearningJob job = targetsJob().build();
+      assertThatThrownBy(
+              () ->
+                  worker.runner.run(
+                      job,
+                      (stage, done, total) -> {
+                        if (stage == JobStage.TRAIN && 10 * done > 7 * total) {
+                          throw new CancellationException();
+                        }
+                      }))
+          .isInstanceOf(CancellationException.class);
+      List<Double> seen = new ArrayList<>();
 
-    // When
-    JobResult resumed =
-        worker.runner.run(
-            job,
-            (stage, done, total) -> {
-              if (stage == JobStage.TRAIN) {
-                seen.add((double) done / total);
-              }
-            });
+      // When
+      JobResult resumed =
+          worker.runner.run(
+              job,
+              (stage, done, total) -> {
+                if (stage == JobStage.TRAIN) {
+                  seen.add((double) done / total);
+                }
+              });
 
-    // Then: as one that ran through, and nothing stays behind
-    assertThat(seen).isNotEmpty().allMatch(fraction -> fraction > 0.5);
-    HeldOutRows whole =
-        worker.runner.run(targetsJob().build(), Progress.NONE).targets().orElseThrow();
-    assertThat(resumed.targets().orElseThrow().sampleIds()).isEqualTo(whole.sampleIds());
-    assertThat(resumed.targets().orElseThrow().logits()).containsExactly(whole.logits());
+      // Then: as one that ran through, and nothing stays behind
+      assertThat(seen).isNotEmpty().allMatch(fraction -> fraction > 0.5).contains(1.0);
+      HeldOutRows whole =
+          worker.runner.run(targetsJob().build(), Progress.NONE).targets().orElseThrow();
+      assertThat(resumed.targets().orElseThrow().sampleIds()).isEqualTo(whole.sampleIds());
+      assertThat(resumed.targets().orElseThrow().logits()).containsExactly(whole.logits());
+    } finally {
+      ComputeThreads.set(threads);
+    }
     try (var kept = Files.list(directory.resolve("artifacts").resolve("kept"))) {
       assertThat(kept).isEmpty();
     }
-    ComputeThreads.set(threads);
+  }
+
+  @Test
+  void foldsKeepTogetherWhatLineageSaysIsOneSubjects() throws IOException {
+    // Given: a dataset that does not know its subjects, and lineage that does
+    Path file = directory.resolve("anonymous.npz");
+    try (NDManager manager = NDManager.newBaseManager();
+        OutputStream out = Files.newOutputStream(file)) {
+      NDList all = worker.dataset.batch(manager, IntStream.range(0, 80).toArray());
+      all.get(0).setName("x");
+      all.get(1).setName("y");
+      all.encode(out, NDList.Encoding.NPZ);
+    }
+    List<List<String>> subjects =
+        IntStream.range(0, 8)
+            .mapToObj(
+                subject ->
+                    IntStream.range(0, 10)
+                        .mapToObj(i -> Integer.toString(8 * i + subject))
+                        .toList())
+            .toList();
+    worker.subjects = Map.of("d", subjects, "other", List.of(worker.samples(0, 80)));
+    UnlearningJob job = targetsJob().setDatasetUri("npz:" + file).setDatasetId("d").build();
+
+    // When
+    JobResult result = worker.runner.run(job, Progress.NONE);
+
+    // Then: the samples of a fold follow one another, and nobody is in both
+    List<String> ids = result.targets().orElseThrow().sampleIds();
+    assertThat(ids).hasSize(80);
+    for (List<String> subject : subjects) {
+      assertThat(ids.subList(0, 40).containsAll(subject))
+          .isNotEqualTo(ids.subList(40, 80).containsAll(subject));
+    }
   }
 
   @Test
@@ -219,52 +259,6 @@ class JobKindsTest {
       assertThat(IntStream.range(0, old.length)).allMatch(i -> now[i] == old[i] || now[i] == 0);
       assertThat(IntStream.range(0, old.length)).anyMatch(i -> now[i] != old[i]);
     }
-  }
-
-  @Test
-  void aClassIsResolvedByTheDataset() {
-    // Given: the first of its samples was erased before
-    List<String> ones =
-        IntStream.range(0, 80)
-            .filter(i -> worker.dataset.label(i) == 1)
-            .mapToObj(worker.dataset::sampleId)
-            .sorted()
-            .toList();
-    worker.erased = ones.subList(0, 1);
-    try (LoadedModel model = worker.load(worker.anchor)) {
-      int[] first = {worker.dataset.indexOf(ones.get(0)).orElseThrow()};
-      FisherDiagonal erased = new FisherComputer(model).sum(worker.dataset, first, Progress.NONE);
-      worker.sums = new FisherSums(worker.sums.retained().minus(erased), erased);
-    }
-
-    // When
-    JobResult result =
-        worker.runner.run(
-            worker
-                .job(JobKind.UNLEARN, List.of())
-                .setClasses(List.of("1"))
-                .setErasedSamples(1)
-                .setPolicy(worker.policy().setClassLadder(List.of("deepclean")).build())
-                .build(),
-            Progress.NONE);
-
-    // Then
-    assertThat(result.outcome().getError()).isEmpty();
-    assertThat(result.outcome().getResolvedClasses())
-        .containsExactly(new ResolvedClass("1", ones.subList(1, ones.size())));
-    assertThat(result.outcome().getFisherSamples()).isEqualTo(ones.size() - 1);
-  }
-
-  @Test
-  void aClassThatTheDatasetLacksIsAnError() {
-    // When
-    JobResult result =
-        worker.runner.run(
-            worker.job(JobKind.UNLEARN, List.of()).setClasses(List.of("7")).build(), Progress.NONE);
-
-    // Then
-    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.FAILED);
-    assertThat(result.outcome().getRetryable()).isFalse();
   }
 
   @Test

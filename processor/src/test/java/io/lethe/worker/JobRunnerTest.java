@@ -83,7 +83,12 @@ class JobRunnerTest {
             URI.create("http://unused"),
             FisherEncoding.FLOAT32,
             "auto");
-    return new JobRunner(settings, fisher, this::forgetSet, Clock.fixed(NOW, ZoneOffset.UTC));
+    return new JobRunner(
+        settings,
+        fisher,
+        this::forgetSet,
+        (datasetId, samples, alive) -> {},
+        Clock.fixed(NOW, ZoneOffset.UTC));
   }
 
   private ForgetSet forgetSet(String modelId, String anchorId, UUID jobId) {

@@ -29,6 +29,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import java.util.stream.IntStream;
 
@@ -49,6 +50,12 @@ final class WorkerCase {
   FisherSums sums;
   List<String> erased = List.of();
   List<String> excluded = List.of();
+  List<String> erasedClasses = List.of();
+
+  /** Samples of each subject, by dataset, as lineage has it. */
+  Map<String, List<List<String>>> subjects = Map.of();
+
+  List<String> excludedClasses = List.of();
   HeldOutRows targets = new HeldOutRows(0, List.of(), new float[0]);
   private final Path directory;
 
@@ -76,6 +83,8 @@ final class WorkerCase {
                 "auto"),
             (modelId, anchorId) -> sums,
             this::forgetSet,
+            (datasetId, samples, alive) ->
+                subjects.getOrDefault(datasetId, List.of()).forEach(samples),
             Clock.fixed(NOW, ZoneOffset.UTC));
   }
 
@@ -86,6 +95,8 @@ final class WorkerCase {
         .setJobId(jobId)
         .setErased(erased)
         .setExcluded(excluded)
+        .setErasedClasses(erasedClasses)
+        .setExcludedClasses(excludedClasses)
         .setClasses(targets.classes())
         .setTargetIds(targets.sampleIds())
         .setLogits(targets.bytes())

@@ -65,7 +65,8 @@ class WorkerCrashIT {
       small.publishLineage();
       Artifact model = small.train(directory, 1);
       WorkerSettings settings = settings("first");
-      JobRunner runner = new JobRunner(settings, app, app, Clock.systemUTC());
+      JobRunner runner =
+          new JobRunner(settings, app, app, new LineageSubjects(kafka, topics), Clock.systemUTC());
       JobReporter reporter =
           new JobReporter(producer, topics, "first", Clock.systemUTC(), FisherEncoding.FLOAT32);
       small.register("m", model, SmallCase.policy(1, 1));

@@ -1,5 +1,6 @@
 package io.lethe.schemas.client;
 
+import java.util.Optional;
 import org.apache.kafka.common.KafkaException;
 
 /**
@@ -32,5 +33,20 @@ public class SchemaRegistryException extends KafkaException {
 
   public RegistryError error() {
     return RegistryError.of(status, errorCode);
+  }
+
+  /**
+   * What the registry, rather than a record, has to do with an error. That it answers, and knows no
+   * schema of the record's id, is the record's fault: waiting would help nobody.
+   */
+  public static Optional<SchemaRegistryException> outage(Throwable error) {
+    for (Throwable cause = error; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SchemaRegistryException registry) {
+        return registry.error() == RegistryError.SCHEMA_NOT_FOUND
+            ? Optional.empty()
+            : Optional.of(registry);
+      }
+    }
+    return Optional.empty();
   }
 }
