@@ -152,12 +152,7 @@ class ArchitectureTest {
     noClasses()
         .that()
         .resideInAnyPackage(
-            "io.lethe.intake..",
-            "io.lethe.batching..",
-            "io.lethe.tracking..",
-            "io.lethe.streams..",
-            "io.lethe.fisher..",
-            "io.lethe.heldout..")
+            "io.lethe.intake..", "io.lethe.batching..", "io.lethe.tracking..", "io.lethe.streams..")
         .should()
         .callMethod(Instant.class, "now")
         .orShould()

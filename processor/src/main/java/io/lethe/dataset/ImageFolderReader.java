@@ -161,7 +161,7 @@ final class ImageFolderReader {
             "%s: offset %d: a damaged image: %s"
                 .formatted(
                     file,
-                    in.getStreamPosition(),
+                    Math.min(in.getStreamPosition(), file.toFile().length()), // it may seek beyond
                     String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
             e);
       } finally {

@@ -69,7 +69,10 @@ final class NpzReader {
     try (ZipFile zip = new ZipFile(file.toFile())) {
       return new NpzReader(file, zip).dataset(uri);
     } catch (ZipException e) {
-      throw new DatasetException("%s: not a zip file: %s".formatted(file, e.getMessage()), e);
+      throw new DatasetException(
+          "%s: offset %d: not a whole zip file: %s"
+              .formatted(file, file.toFile().length(), e.getMessage()),
+          e);
     } catch (IOException e) {
       throw new DatasetException("%s: cannot be read: %s".formatted(file, e.getMessage()), e);
     }

@@ -2,6 +2,7 @@ package io.lethe.unlearning;
 
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.lethe.dataset.SampleDataset;
@@ -10,6 +11,7 @@ import io.lethe.fisher.FisherAccumulator;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import io.lethe.model.ModelException;
 import io.lethe.model.TorchScriptModel;
 import java.util.Arrays;
 import java.util.List;
@@ -121,29 +123,27 @@ public final class FisherComputer {
   private FisherAccumulator addUp(
       ProbedFisher fast, SampleDataset dataset, int[] samples, int most, Progress progress) {
     int minibatch = most;
-    try (NDManager job = model.manager().newSubManager()) {
+    try (NDManager job = model.manager().newSubManager();
+        Minibatches minibatches = new Minibatches(model, dataset, samples)) {
       SquareSums sums = new SquareSums(job, weights);
       for (int from = 0; from < samples.length; ) {
-        int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + minibatch));
-        try {
-          if (!addProbed(fast, dataset, batch, sums)) {
+        int size = Math.min(minibatch, samples.length - from);
+        try (Minibatches.Minibatch batch = minibatches.take(from, minibatch)) {
+          if (!addProbed(fast, batch.scope(), batch.xy(), sums)) {
             throw new UnlearningException("the model ran differently on later samples");
           }
         } catch (EngineException e) {
           if (!MinibatchMemory.isExhausted(e)) {
             throw e;
           }
-          if (batch.length == 1) {
+          if (size == 1) {
             throw new UnlearningException("not enough memory for a minibatch of one sample");
           }
-          minibatch = batch.length / 2;
-          LOG.warn(
-              "not enough memory for {} samples at once: going on with {}",
-              batch.length,
-              minibatch);
+          minibatch = size / 2;
+          LOG.warn("not enough memory for {} samples at once: going on with {}", size, minibatch);
           continue;
         }
-        from += batch.length;
+        from += size;
         progress.at(JobStage.FISHER, from, samples.length);
       }
       FisherAccumulator accumulator = newAccumulator();
@@ -154,11 +154,9 @@ public final class FisherComputer {
   }
 
   /** Adds a whole minibatch or nothing. */
-  private boolean addProbed(
-      ProbedFisher fast, SampleDataset dataset, int[] batch, SquareSums sums) {
-    try (NDManager scope = model.manager().newSubManager();
-        GradientMode off = GradientMode.off()) {
-      Optional<NDArray[]> squares = fast.squares(scope, dataset, batch);
+  private static boolean addProbed(ProbedFisher fast, NDManager scope, NDList xy, SquareSums sums) {
+    try (GradientMode off = GradientMode.off()) {
+      Optional<NDArray[]> squares = fast.squares(scope, xy);
       squares.ifPresent(sums::add);
       return squares.isPresent();
     }
@@ -168,12 +166,12 @@ public final class FisherComputer {
     try (NDManager job = model.manager().newSubManager();
         GradientMode off = GradientMode.off()) {
       SquareSums probed = new SquareSums(job, weights);
-      try {
-        if (!addProbed(fast, dataset, samples, probed)) {
+      try (NDManager scope = job.newSubManager()) {
+        if (!addProbed(fast, scope, dataset.batch(scope, samples), probed)) {
           return false;
         }
-      } catch (EngineException e) {
-        if (MinibatchMemory.isExhausted(e)) {
+      } catch (EngineException | ModelException e) {
+        if (e instanceof EngineException engine && MinibatchMemory.isExhausted(engine)) {
           throw e;
         }
         return false; // a block that changes the first layer's output in place; the loop may do it

@@ -41,6 +41,7 @@ final class MinibatchMemory {
   static boolean isExhausted(EngineException e) {
     String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
     return message.contains("out of memory")
+        || message.contains("alloc_failed") // cuBLAS's and cuDNN's own
         || message.contains("not enough memory")
         || message.contains("can't allocate memory");
   }

@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
-import io.lethe.dataset.SampleDataset;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import java.util.IdentityHashMap;
@@ -51,16 +50,16 @@ final class ProbedFisher implements AutoCloseable {
    * {@code Σ_b (∂ log p(y_b | x_b; θ) / ∂θ)²} over a minibatch.
    *
    * @param scope closed by the caller when it has used the result; owns all that this call makes
+   * @param xy samples and labels, of the scope
    * @return for each weight an array of its shape, or null where it is frozen; empty where a layer
    *     was passed by or does not see the samples one by one
    * @throws UnlearningException naming a parameter that received no gradient, or when a loss is not
    *     finite
    */
-  Optional<NDArray[]> squares(NDManager scope, SampleDataset dataset, int[] batch) {
+  Optional<NDArray[]> squares(NDManager scope, NDList xy) {
     try (GradientMode on = GradientMode.on()) {
-      NDList xy = dataset.batch(scope, batch);
       NDArray logits = block.forward(xy.get(0).toType(model.dataType(), false));
-      if (!block.sees(batch.length)) {
+      if (!block.sees(xy.get(1).size())) {
         return Optional.empty();
       }
       // Now: whatever runs the model next, as the one-sample loop does, adds its calls to these.

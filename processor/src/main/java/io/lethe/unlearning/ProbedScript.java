@@ -95,6 +95,9 @@ final class ProbedScript implements ProbedModel {
     try {
       outputs = IValueUtils.forward(module, new NDList(x, method), true);
     } catch (EngineException e) {
+      if (MinibatchMemory.isExhausted(e)) {
+        throw e; // a smaller minibatch may do
+      }
       throw new ModelException("the model does not run with probes", e);
     }
     layers = layers(outputs);

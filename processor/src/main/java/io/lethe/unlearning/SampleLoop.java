@@ -9,6 +9,7 @@ import io.lethe.dataset.SampleDataset;
 import io.lethe.events.JobStage;
 import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherAccumulator;
+import io.lethe.model.ComputeThreads;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import io.lethe.model.ModelException;
@@ -60,7 +61,7 @@ final class SampleLoop {
     }
     long parameters = model.weights().stream().mapToLong(weight -> weight.array().size()).sum();
     long held = COPIES_BYTES / (BYTES_PER_PARAMETER * parameters);
-    return (int) Math.max(1, Math.min(JniUtils.getNumThreads(), Math.min(samples, held)));
+    return (int) Math.max(1, Math.min(ComputeThreads.get(), Math.min(samples, held)));
   }
 
   /**
@@ -132,7 +133,7 @@ final class SampleLoop {
     ExecutorService executor = Executors.newFixedThreadPool(threads);
     LinkedBlockingQueue<Boolean> done =
         new LinkedBlockingQueue<>(); // a sample, or false: a failure
-    int intraOp = JniUtils.getNumThreads();
+    int intraOp = ComputeThreads.get();
     List<Future<Consumer<FisherAccumulator>>> shares = new ArrayList<>();
     try {
       for (int t = 0; t < threads; t++) {
@@ -158,7 +159,7 @@ final class SampleLoop {
       throw (CancellationException) new CancellationException("interrupted").initCause(e);
     } finally {
       end(executor);
-      JniUtils.setNumThreads(intraOp); // a part of it is the process's
+      ComputeThreads.set(intraOp); // threads to come begin with what was set last
       delete(file);
     }
   }
@@ -189,7 +190,7 @@ final class SampleLoop {
   /** Sums of a share of the samples by a copy of its own; what comes back adds them to others. */
   private static Consumer<FisherAccumulator> share(
       Path file, SampleDataset dataset, int[] samples, LinkedBlockingQueue<Boolean> done) {
-    JniUtils.setNumThreads(1);
+    ComputeThreads.set(1);
     try (LoadedModel copy = LoadedModel.load(file, ModelFormat.TORCHSCRIPT);
         NDManager job = copy.manager().newSubManager()) {
       SquareSums sums = new SquareSums(job, copy.weights());

@@ -96,11 +96,16 @@ final class TargetsRun {
     for (int fold = 0; fold < folds; fold++) {
       targets[fold] = kept(dataset, split.get(fold), fold).orElse(null);
     }
+    int[] missing = IntStream.range(0, folds).filter(fold -> targets[fold] == null).toArray();
     crossFit.folds(
         dataset,
         split,
-        IntStream.range(0, folds).filter(fold -> targets[fold] == null).toArray(),
-        (stage, step, steps) -> inputs.progress().at(JobStage.TRAIN, step, steps),
+        missing,
+        (stage, step, steps) -> {
+          long perFold = steps / missing.length;
+          long before = (folds - missing.length) * perFold;
+          inputs.progress().at(JobStage.TRAIN, before + step, before + steps);
+        },
         (fold, logits) -> {
           targets[fold] = HeldOutTargets.of(dataset.classes(), split.get(fold), logits);
           keep(dataset, split.get(fold), targets[fold], fold);

@@ -10,13 +10,18 @@ import io.lethe.artifact.ArtifactStores;
 import io.lethe.attestation.Finding;
 import io.lethe.attestation.SigningKey;
 import io.lethe.attestation.Verifier;
+import io.lethe.dataset.Datasets;
+import io.lethe.events.DatasetLineage;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.LineageKey;
 import io.lethe.events.ModelFormat;
+import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestStatus;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
 import io.lethe.model.LoadedModel;
+import io.lethe.model.TorchScriptFiles;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import io.lethe.topics.EventProducer;
@@ -33,8 +38,10 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -178,6 +185,58 @@ class EmbeddedStackIT {
   }
 
   @Test
+  void aModelFromPyTorchIsUnlearnedAndStaysOne() {
+    // Given
+    String uri = "synthetic:digits?samples=120&subjects=12&classes=3&side=8&seed=3";
+    List<String> samples =
+        IntStream.range(0, 10).mapToObj(Datasets.open(uri + "#train")::sampleId).toList();
+    Artifact scripted =
+        ArtifactStores.open(ArtifactStores.location(directory.resolve("models").toString()))
+            .put(TorchScriptFiles.file("scripted.pt"));
+    producer
+        .send(
+            topics.datasetLineage(),
+            new LineageKey("torch-person", "torch-data"),
+            new DatasetLineage("torch-person", "torch-data", samples, Clock.systemUTC().instant()))
+        .join();
+    producer
+        .send(
+            topics.models(),
+            "torch",
+            ModelRegistered.newBuilder()
+                .setModelId("torch")
+                .setFormat(ModelFormat.TORCHSCRIPT)
+                .setArtifactUri(scripted.uri().toString())
+                .setArtifactSha256(scripted.sha256())
+                .setDatasetId("torch-data")
+                .setDatasetUri(uri + "#train")
+                .setHoldoutUri(uri + "#test")
+                .setPolicy(SmallCase.policy(1, 1))
+                .setRegisteredAt(Clock.systemUTC().instant())
+                .build())
+        .join();
+    await().atMost(PATIENCE).until(phase("torch"), Phase.COLLECTING::equals);
+
+    // When
+    List<ErasureReceipt> receipts = receipts(List.of(small.request("torch-person", "torch")));
+
+    // Then
+    assertThat(receipts.get(0).getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    ModelVersion version = versions("torch").get(0);
+    assertThat(version.getFormat()).isEqualTo(ModelFormat.TORCHSCRIPT);
+    assertThat(app.sums("torch", scripted.sha256()).erased().samples()).isEqualTo(10);
+    try (LoadedModel before = TorchScriptFiles.load("scripted.pt");
+        LoadedModel after =
+            LoadedModel.load(Path.of(URI.create(version.getArtifactUri())), version.getFormat())) {
+      assertThat(after.weights())
+          .extracting(LoadedModel.Weight::name)
+          .containsExactlyElementsOf(
+              before.weights().stream().map(LoadedModel.Weight::name).toList());
+      assertThat(contents(after)).isNotEqualTo(contents(before));
+    }
+  }
+
+  @Test
   void anUnknownSubjectGetsADeniedReceipt() {
     // When
     UUID id = small.request("nobody", null);
@@ -249,6 +308,13 @@ class EmbeddedStackIT {
     assertThat(unknown.headers().firstValue("content-type").orElse(""))
         .startsWith("application/problem+json");
     assertThat(metrics.body()).contains("kafka_stream");
+  }
+
+  private static String contents(LoadedModel model) {
+    return model.weights().stream()
+        .map(weight -> Arrays.toString(weight.array().toFloatArray()))
+        .toList()
+        .toString();
   }
 
   private static HttpResponse<String> get(String path) throws Exception {

@@ -160,7 +160,7 @@ class RequestIdsTest {
             .setReceivedAt(START)
             .setDueAt(START.plus(YEAR))
             .setAt(START);
-    lethe.requestEvent("intake-events", other.setKind(RequestEventKind.ACCEPTED).build());
+    lethe.intakeEvent(other.setKind(RequestEventKind.ACCEPTED).build());
     assertThat(lethe.receipts()).isEmpty();
 
     // When
@@ -182,8 +182,7 @@ class RequestIdsTest {
   }
 
   private void answer(RequestEvent.Builder about, String modelId, RequestEventKind kind) {
-    lethe.requestEvent(
-        "batching-events",
+    lethe.batchingEvents(
         about
             .setKind(kind)
             .setModelId(modelId)
