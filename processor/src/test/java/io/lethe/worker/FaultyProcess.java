@@ -81,7 +81,7 @@ final class FaultyProcess {
               "main.consumer.session.timeout.ms", "3000",
               "main.consumer.heartbeat.interval.ms", "500",
               // What a killed one had open holds up all readers until then.
-              "producer.transaction.timeout.ms", "4000"),
+              "producer.transaction.timeout.ms", "6000"),
           Map.of("schema.registry.url", registry));
     }
 
