@@ -19,10 +19,12 @@ import io.lethe.fisher.FisherSums;
 import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.ComputeThreads;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.Trainer;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -134,15 +136,24 @@ class JobKindsTest {
     UnlearningJob job = targetsJob().setDatasetUri("npz:" + file).setDatasetId("d").build();
 
     // When
-    JobResult result = worker.runner.run(job, Progress.NONE);
+    HeldOutRows rows = worker.runner.run(job, Progress.NONE).targets().orElseThrow();
 
-    // Then: the samples of a fold follow one another, and nobody is in both
-    List<String> ids = result.targets().orElseThrow().sampleIds();
-    assertThat(ids).hasSize(80);
-    for (List<String> subject : subjects) {
-      assertThat(ids.subList(0, 40).containsAll(subject))
-          .isNotEqualTo(ids.subList(40, 80).containsAll(subject));
-    }
+    // Then: as by folds of whole subjects
+    int[] all = IntStream.range(0, 80).toArray();
+    Recipe recipe = TargetsRun.recipe(job, worker.dataset);
+    HeldOutTargets expected =
+        new CrossFit(
+                () -> recipe.init().create(recipe.training().seed()),
+                recipe.training(),
+                job.getPolicy().getFolds())
+            .run(
+                worker.dataset,
+                all,
+                sample -> Integer.toString(sample % 8),
+                recipe.training().seed(),
+                Progress.NONE);
+    assertThat(rows.sampleIds()).isEqualTo(worker.samples(0, 80));
+    assertThat(rows.logits()).containsExactly(expected.logits(all));
   }
 
   @Test
