@@ -2,6 +2,7 @@ package io.lethe.topics;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -11,7 +12,10 @@ import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
@@ -50,6 +54,7 @@ public final class TopicAdmin {
         awaitCreation(created);
       }
       Map<String, TopicDescription> described = describe(admin, names);
+      awaitLeaders(admin, described.values());
       Map<String, Integer> counts = new HashMap<>();
       described.forEach((name, topic) -> counts.put(name, topic.partitions().size()));
       checkCopartitioned(topics, counts);
@@ -77,6 +82,22 @@ public final class TopicAdmin {
         Thread.sleep(PAUSE.toMillis());
       }
     }
+  }
+
+  /**
+   * A leader takes records a moment after its topic is known. A producer that is faster has its
+   * first batch refused and a later one accepted; the first is then out of sequence at every retry,
+   * until it expires.
+   */
+  private static void awaitLeaders(Admin admin, Collection<TopicDescription> topics)
+      throws ExecutionException, InterruptedException {
+    Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+    for (TopicDescription topic : topics) {
+      for (TopicPartitionInfo partition : topic.partitions()) {
+        ends.put(new TopicPartition(topic.name(), partition.partition()), OffsetSpec.latest());
+      }
+    }
+    admin.listOffsets(ends).all().get();
   }
 
   private static void awaitCreation(org.apache.kafka.common.KafkaFuture<Void> created)

@@ -121,6 +121,7 @@ class RequestCommandsIT {
         UnlearningPolicy.newBuilder(SmallCase.policy(1, 1))
             .setLadder(List.of("deepclean"))
             .setClassLadder(List.of("unsir"))
+            .setMethodParameters(Map.of("unsir", "{\"impairRate\":0.02,\"repairRate\":0.01}"))
             .build();
     small.register("m", model, policy);
     await().atMost(PATIENCE).until(() -> phase("m") == Phase.COLLECTING);
