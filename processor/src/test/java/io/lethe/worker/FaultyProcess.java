@@ -36,7 +36,6 @@ final class FaultyProcess {
    * @param role {@code stream} or {@code worker}
    * @param id stable name of the instance
    * @param folder of all of them
-   * @param partitions of the topics; each has its own set of stores in each instance
    */
   record Place(
       String role,
@@ -46,8 +45,7 @@ final class FaultyProcess {
       Path folder,
       int models,
       int subjects,
-      int standbys,
-      int partitions) {
+      int standbys) {
     List<String> arguments() {
       return List.of(
           role,
@@ -57,8 +55,7 @@ final class FaultyProcess {
           folder.toString(),
           Integer.toString(models),
           Integer.toString(subjects),
-          Integer.toString(standbys),
-          Integer.toString(partitions));
+          Integer.toString(standbys));
     }
 
     static Place of(String[] args) {
@@ -70,8 +67,7 @@ final class FaultyProcess {
           Path.of(args[4]),
           Integer.parseInt(args[5]),
           Integer.parseInt(args[6]),
-          Integer.parseInt(args[7]),
-          Integer.parseInt(args[8]));
+          Integer.parseInt(args[7]));
     }
 
     KafkaSettings kafka() {
@@ -79,9 +75,7 @@ final class FaultyProcess {
           Map.of(
               "bootstrap.servers", bootstrap,
               "main.consumer.session.timeout.ms", "3000",
-              "main.consumer.heartbeat.interval.ms", "500",
-              // What a killed one had open holds up all readers until then.
-              "producer.transaction.timeout.ms", "6000"),
+              "main.consumer.heartbeat.interval.ms", "500"),
           Map.of("schema.registry.url", registry));
     }
 
@@ -131,7 +125,7 @@ final class FaultyProcess {
             StreamProfile.THROUGHPUT,
             Duration.ofMillis(25),
             1,
-            place.partitions(),
+            4,
             place.standbys(),
             STORE_MEMORY_MIB,
             (short) 1,

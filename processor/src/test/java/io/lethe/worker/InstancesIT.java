@@ -32,9 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
 class InstancesIT {
   private static final Duration PATIENCE = Duration.ofMinutes(3);
   private static final Duration STOP = Duration.ofSeconds(10);
-  private static final int MODELS = 4;
-  private static final int SUBJECTS = 32;
-  private static final int PARTITIONS = 2;
+  private static final int MODELS = 8;
+  private static final int SUBJECTS = 64;
 
   @TempDir Path directory;
   private final List<Process> processes = new ArrayList<>();
@@ -68,7 +67,7 @@ class InstancesIT {
             .until(() -> everyOneHasAShare(admin, Set.of("here", "second", "third")));
         await().atMost(PATIENCE).until(app::isReady);
         new FakeModels(MODELS, SUBJECTS).publish(producer, topics, 4, Duration.ofMillis(200));
-        requireServed(here, topics, requests(producer, topics, 0, 8));
+        requireServed(here, topics, requests(producer, topics, 0, 16));
         await()
             .atMost(PATIENCE)
             .untilAsserted(
@@ -82,7 +81,7 @@ class InstancesIT {
         start(place("second", broker, registry));
 
         // Then: everything is served, and it has a share again
-        requireServed(here, topics, requests(producer, topics, 8, 16));
+        requireServed(here, topics, requests(producer, topics, 16, 32));
         await()
             .atMost(PATIENCE)
             .until(() -> everyOneHasAShare(admin, Set.of("here", "second", "third")));
@@ -92,7 +91,7 @@ class InstancesIT {
 
         // Then: its models are served by those that are left
         await().atMost(PATIENCE).until(() -> everyOneHasAShare(admin, Set.of("here", "second")));
-        requireServed(here, topics, requests(producer, topics, 16, 24));
+        requireServed(here, topics, requests(producer, topics, 32, 48));
         await().atMost(PATIENCE).until(app::isReady);
 
         // When: it stops as it should
@@ -103,7 +102,7 @@ class InstancesIT {
         assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(STOP);
         assertThat(app.isReady()).isFalse();
         assertThat(app.isAlive()).isFalse();
-        requireServed(here, topics, requests(producer, topics, 24, 32));
+        requireServed(here, topics, requests(producer, topics, 48, 64));
       } finally {
         app.close();
       }
@@ -172,14 +171,6 @@ class InstancesIT {
 
   private Place place(String id, EmbeddedBroker broker, EmbeddedSchemaRegistry registry) {
     return new Place(
-        "stream",
-        id,
-        broker.bootstrapServers(),
-        registry.url(),
-        directory,
-        MODELS,
-        SUBJECTS,
-        1,
-        PARTITIONS);
+        "stream", id, broker.bootstrapServers(), registry.url(), directory, MODELS, SUBJECTS, 1);
   }
 }

@@ -179,7 +179,6 @@ class KillsUnderLoadIT {
         directory,
         MODELS,
         REQUESTS,
-        0,
-        4);
+        0);
   }
 }
