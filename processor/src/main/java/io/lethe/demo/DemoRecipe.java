@@ -9,15 +9,15 @@ import io.lethe.unlearning.TrainingRecipe;
  * What the demo trains and unlearns, chosen by measuring.
  *
  * <p>A small convolutional net on generated images of which 15 % carry a wrong label, trained until
- * it knows the wrong labels too. Eight of a hundred people erased, initial weights of seed 7
- * (accuracy on forget, retain and holdout samples; membership AUC):
+ * it knows the wrong labels too. Eight of a hundred people erased in two batches (accuracy on
+ * forget, retain and holdout samples; membership AUC):
  *
  * <pre>
- *   before          1.000  1.000  .785  .629
- *   deepclean        .966   .999  .781  .604     7 % of the weights
- *   random mask     1.000  1.000  .774  .616
- *   heldout-match    .753   .992  .771  .515     targets of five folds
- *   retrained        .778  1.000  .781  .475
+ *   before          1.000  1.000  .761  .681
+ *   deepclean        .978   .998  .766  .648     7 % of the weights
+ *   random mask     1.000  1.000  .767  .662
+ *   heldout-match    .778   .999  .767  .519     targets of five folds
+ *   retrained        .775  1.000  .779  .494
  * </pre>
  *
  * <p>At a tenth of the weights DeepClean forgets more (.944), but batches of two to four people
