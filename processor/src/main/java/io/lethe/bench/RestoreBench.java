@@ -47,9 +47,11 @@ public final class RestoreBench {
    * @param mib diagonals in all, in MiB
    * @param diagonalMib one model's diagonal, in MiB
    * @param threads stream threads; each restores its own partitions
+   * @param kafka Kafka's settings over the program's own
    * @param folder on the disk to measure on
    */
-  public record Settings(int mib, int diagonalMib, int threads, Path folder) {
+  public record Settings(
+      int mib, int diagonalMib, int threads, Map<String, String> kafka, Path folder) {
     public Settings {
       if (diagonalMib < 1 || diagonalMib > 256 || mib < diagonalMib || threads < 1) {
         throw new IllegalArgumentException(
@@ -80,7 +82,7 @@ public final class RestoreBench {
 
   /** MiB/s of the restore and of the disk, and their ratio. */
   public ObjectNode run() throws IOException {
-    try (Cluster cluster = Cluster.start(settings.folder(), Map.of())) {
+    try (Cluster cluster = Cluster.start(settings.folder(), settings.kafka())) {
       Topics topics = cluster.topics("restore.");
       store(cluster, topics);
       Cluster.delete(cluster.stateDirectory(APP));

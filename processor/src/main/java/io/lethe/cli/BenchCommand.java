@@ -172,11 +172,7 @@ final class BenchCommand {
               names = "--unsigned",
               description = "Leave out the signatures of receipts, to see what they cost.")
           boolean unsigned,
-      @Option(
-              names = "--kafka",
-              paramLabel = "NAME=VALUE",
-              description = "A setting of Kafka's over the program's own; repeatable.")
-          Map<String, String> kafka,
+      @Mixin KafkaOption kafka,
       @Mixin FolderOption folder,
       @Mixin JsonOption json)
       throws IOException {
@@ -205,7 +201,7 @@ final class BenchCommand {
             latencyCommit == null ? null : Duration.ofMillis(latencyCommit),
             events,
             !unsigned,
-            kafka == null ? Map.of() : kafka,
+            kafka.settings(),
             folder.path());
     json.write(new StreamBench(settings, Terminal.standard()).run());
     return Main.DONE;
@@ -234,12 +230,13 @@ final class BenchCommand {
               description = "Stream threads (default: ${DEFAULT-VALUE}).",
               defaultValue = "1")
           int threads,
+      @Mixin KafkaOption kafka,
       @Mixin FolderOption folder,
       @Mixin JsonOption json)
       throws IOException {
     json.check();
     RestoreBench.Settings settings =
-        new RestoreBench.Settings(mib, diagonalMib, threads, folder.path());
+        new RestoreBench.Settings(mib, diagonalMib, threads, kafka.settings(), folder.path());
     json.write(new RestoreBench(settings, Terminal.standard()).run());
     return Main.DONE;
   }
@@ -442,6 +439,19 @@ final class BenchCommand {
         throw new UnusableException(folder + ": no such folder, or not writable");
       }
       return folder;
+    }
+  }
+
+  /** Kafka's own settings. */
+  static final class KafkaOption {
+    @Option(
+        names = "--kafka",
+        paramLabel = "NAME=VALUE",
+        description = "A setting of Kafka's over the program's own; repeatable.")
+    private Map<String, String> settings = Map.of();
+
+    Map<String, String> settings() {
+      return settings;
     }
   }
 

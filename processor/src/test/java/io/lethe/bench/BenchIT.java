@@ -217,7 +217,7 @@ class BenchIT {
   @Test
   void restore() throws IOException {
     ObjectNode json =
-        new RestoreBench(new RestoreBench.Settings(7, 3, 1, directory), terminal).run();
+        new RestoreBench(new RestoreBench.Settings(7, 3, 1, Map.of(), directory), terminal).run();
 
     assertPositive(json, "/mibPerSecond", "/diskReadMibPerSecond", "/ratio");
     assertThat(json.at("/mib").asInt()).isEqualTo(6);
