@@ -76,7 +76,7 @@ final class UnlearnCommand implements Callable<Integer> {
 
   @Option(
       names = "--policy",
-      paramLabel = "JSON",
+      paramLabel = "FILE",
       description =
           "Hyperparameters and gate, where they differ, e.g."
               + " {\"methodParameters\": {\"ssd\": {\"share\": 0.1}}}; see UnlearningPolicy.")
