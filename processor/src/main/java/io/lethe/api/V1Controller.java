@@ -152,7 +152,7 @@ public class V1Controller {
     try {
       sums = app.sums(modelId, state.getAnchorId());
     } catch (FisherUnavailableException e) {
-      return Problem.response(HttpStatus.SERVICE_UNAVAILABLE, e.getMessage());
+      return unavailable(e.getMessage());
     }
     FisherDiagonal diagonal = sum.equals("retained") ? sums.retained() : sums.erased();
     try {
@@ -205,8 +205,9 @@ public class V1Controller {
                     StateSerde.of(ForgetSet.class).serializer().serialize("", forget))
                 .contentType(MediaType.APPLICATION_OCTET_STREAM_TYPE);
           } catch (ForgetSetUnavailableException e) {
-            return Problem.response(
-                e.isObsolete() ? HttpStatus.GONE : HttpStatus.SERVICE_UNAVAILABLE, e.getMessage());
+            return e.isObsolete()
+                ? Problem.response(HttpStatus.GONE, e.getMessage())
+                : unavailable(e.getMessage());
           }
         });
   }
@@ -219,8 +220,12 @@ public class V1Controller {
     Optional<URI> owner = place.url();
     return owner.isPresent()
         ? HttpResponse.temporaryRedirect(URI.create(owner.get() + path))
-        : Problem.response(HttpStatus.SERVICE_UNAVAILABLE, "no instance holds it at the moment")
-            .header("Retry-After", "1");
+        : unavailable("no instance holds it at the moment");
+  }
+
+  /** What a restart or a rebalance answers for a moment. */
+  private static HttpResponse<?> unavailable(String detail) {
+    return Problem.response(HttpStatus.SERVICE_UNAVAILABLE, detail).header("Retry-After", "1");
   }
 
   private static HttpResponse<?> json(ObjectNode body) {

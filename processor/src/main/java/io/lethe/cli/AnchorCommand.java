@@ -78,15 +78,19 @@ final class AnchorCommand implements Callable<Integer> {
     compute.apply();
     ModelFile file = ModelFile.of(model);
     SampleDataset data = Datasets.open(dataset);
+    Optional<SampleDataset> unseen = Optional.ofNullable(holdout).map(Datasets::open);
     Optional<Recipe> how = recipeFile().map(path -> Recipe.read(path, data));
     if (folds < 2 || folds > data.size()) {
       throw new UnusableException("--folds: 2 to %d, not %d".formatted(data.size(), folds));
+    }
+    if (how.isPresent()) {
+      requireSameClasses(file, how.get(), data);
     }
     Terminal terminal = Terminal.standard();
     try (Aside aside = Aside.in(out)) {
       fisher(file, data, aside, terminal);
       if (how.isPresent()) {
-        heldOut(file, how.get(), data, aside, terminal);
+        heldOut(file, how.get(), data, unseen, aside, terminal);
       } else {
         terminal.line("no held-out targets: they take a recipe (--recipe FILE)");
       }
@@ -113,8 +117,25 @@ final class AnchorCommand implements Callable<Integer> {
     terminal.line(aside.done(FISHER) + ": " + Terminal.count(data.size()) + " samples");
   }
 
+  private static void requireSameClasses(ModelFile file, Recipe how, SampleDataset data) {
+    try (LoadedModel anchor = file.load();
+        LoadedModel untrained = how.init().create(how.training().seed())) {
+      int wanted = CrossFit.outputs(anchor, data);
+      int made = CrossFit.outputs(untrained, data);
+      if (made != wanted) {
+        throw new UnusableException(
+            "--recipe: makes models of %d classes, %s has %d".formatted(made, file.path(), wanted));
+      }
+    }
+  }
+
   private void heldOut(
-      ModelFile file, Recipe how, SampleDataset data, Aside aside, Terminal terminal)
+      ModelFile file,
+      Recipe how,
+      SampleDataset data,
+      Optional<SampleDataset> unseen,
+      Aside aside,
+      Terminal terminal)
       throws IOException {
     Path partial = aside.file(HELD_OUT);
     int[] samples = IntStream.range(0, data.size()).toArray();
@@ -127,9 +148,9 @@ final class AnchorCommand implements Callable<Integer> {
                 sample -> data.subject(sample).orElseGet(() -> data.sampleId(sample)),
                 how.training().seed(),
                 ShownProgress.ofTraining(terminal, "cross-fitting", how.training().batch()));
-    if (holdout != null) {
+    if (unseen.isPresent()) {
       try (LoadedModel anchor = file.load()) {
-        targets = Confidence.adjusted(targets, anchor, Datasets.open(holdout));
+        targets = Confidence.adjusted(targets, anchor, unseen.get());
       }
     }
     double seconds = (System.nanoTime() - began) / NANOS;

@@ -2,8 +2,10 @@ package io.lethe.cli;
 
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
+import io.lethe.model.LoadedModel;
 import io.lethe.offline.ModelFile;
 import io.lethe.offline.SampleList;
+import io.lethe.unlearning.CrossFit;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
@@ -49,7 +51,14 @@ final class ForgetOptions {
       Optional<SampleDataset> holdout,
       int[] forget,
       Set<Integer> classes,
-      long seed) {}
+      long seed) {
+    /** How many classes the model tells apart: it may know more than the dataset still has. */
+    int outputs() {
+      try (LoadedModel loaded = model.load()) {
+        return CrossFit.outputs(loaded, dataset);
+      }
+    }
+  }
 
   /**
    * @throws UnusableException when no samples are named
@@ -78,15 +87,17 @@ final class ForgetOptions {
     }
     ModelFile file = ModelFile.of(model);
     SampleDataset data = Datasets.open(dataset);
-    if (classes.stream().anyMatch(label -> label < 0 || label >= data.classes())) {
-      throw new UnusableException(
-          "--classes: the dataset's classes are 0 to %d".formatted(data.classes() - 1));
-    }
     int[] positions =
         IntStream.range(0, data.size())
             .filter(index -> classes.contains(data.label(index)))
             .toArray();
     Optional<SampleDataset> unseen = Optional.ofNullable(holdout).map(Datasets::open);
-    return new Input(file, data, unseen, positions, classes, seed);
+    Input input = new Input(file, data, unseen, positions, classes, seed);
+    int outputs = input.outputs();
+    if (classes.stream().anyMatch(label -> label < 0 || label >= outputs)) {
+      throw new UnusableException(
+          "--classes: the model's classes are 0 to %d".formatted(outputs - 1));
+    }
+    return input;
   }
 }

@@ -22,7 +22,7 @@ import picocli.CommandLine.ParseResult;
 
 /**
  * Entry point of the {@code lethe} program. Exit codes: 0 done, 1 the job's own negative answer, 2
- * unusable arguments or input, with one line on what and where.
+ * unusable arguments or input, with one line on what and where, 70 a defect of the program.
  */
 @Command(
     name = "lethe",
@@ -53,6 +53,9 @@ public final class Main {
   static final int NEGATIVE = 1;
   static final int UNUSABLE = 2;
 
+  /** EX_SOFTWARE of sysexits.h: what nobody foresaw must not pass for an answer. */
+  static final int DEFECT = 70;
+
   /** Errors whose message is one line for the user. */
   private static final List<Class<? extends RuntimeException>> PLAIN =
       List.of(
@@ -70,7 +73,13 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
+    int code = DEFECT;
+    try {
+      code = commandLine().execute(args);
+    } catch (Error e) { // such as no memory left, where a JVM would end with 1
+      Thread.currentThread().getThreadGroup().uncaughtException(Thread.currentThread(), e);
+    }
+    System.exit(code);
   }
 
   static CommandLine commandLine() {
@@ -81,6 +90,7 @@ public final class Main {
         .put(SECTION_KEY_FOOTER, UnlearnCommand::methodsHelp);
     return main.setParameterExceptionHandler(Main::unusableArguments)
         .setExecutionExceptionHandler(errors())
+        .setExitCodeExceptionMapper(error -> DEFECT)
         .setCaseInsensitiveEnumValuesAllowed(true);
   }
 

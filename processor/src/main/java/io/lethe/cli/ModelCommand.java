@@ -82,8 +82,9 @@ final class ModelCommand {
           Path heldOut,
       @Option(
               names = "--policy",
-              paramLabel = "JSON",
-              description = "When batches fire and how they are unlearned; see UnlearningPolicy.")
+              paramLabel = "FILE",
+              description =
+                  "JSON: when batches fire and how they are unlearned; see UnlearningPolicy.")
           Path policy)
       throws IOException {
     ModelFile file = ModelFile.of(model);

@@ -76,7 +76,7 @@ final class UnlearnCommand implements Callable<Integer> {
 
   @Option(
       names = "--policy",
-      paramLabel = "JSON",
+      paramLabel = "FILE",
       description =
           "Hyperparameters and gate, where they differ, e.g."
               + " {\"methodParameters\": {\"ssd\": {\"share\": 0.1}}}; see UnlearningPolicy.")
@@ -101,13 +101,13 @@ final class UnlearnCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    compute.apply();
     ForgetOptions.Input input = forget.open(classes);
     Optional<HeldOutTargets> targets =
         Optional.ofNullable(heldOut).map(file -> HeldOutFile.read(file, input.dataset()));
     UnlearningPolicy chosen = policy(input);
     Optional<Retraining> retraining =
         chosen.getLadder().contains(Retrain.NAME) ? retraining(input) : Optional.empty();
-    compute.apply();
     Terminal terminal = Terminal.standard();
     Progress progress = ShownProgress.ofJob(terminal);
     String artifact = input.model().outputName();

@@ -26,7 +26,7 @@ public final class Confidence {
   /**
    * Targets, scaled.
    *
-   * @param anchor the model that will be unlearned from
+   * @param anchor the model that will be unlearned from; of as many classes as the targets
    * @param unseen samples that neither it nor any fold's model saw, of the same kind: a holdout set
    */
   public static HeldOutTargets adjusted(

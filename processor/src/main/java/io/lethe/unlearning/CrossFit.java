@@ -102,16 +102,16 @@ public final class CrossFit {
         IntStream.range(0, folds).toArray(),
         progress,
         (fold, logits) -> predicted[fold] = logits);
-    float[] logits = new float[samples.length * dataset.classes()];
+    int classes = predicted[0].length / split.get(0).length;
+    float[] logits = new float[samples.length * classes];
     int[] order = new int[samples.length];
     int done = 0;
     for (int fold = 0; fold < folds; fold++) {
       System.arraycopy(split.get(fold), 0, order, done, split.get(fold).length);
-      System.arraycopy(
-          predicted[fold], 0, logits, done * dataset.classes(), predicted[fold].length);
+      System.arraycopy(predicted[fold], 0, logits, done * classes, predicted[fold].length);
       done += split.get(fold).length;
     }
-    return HeldOutTargets.of(dataset.classes(), order, logits);
+    return HeldOutTargets.of(classes, order, logits);
   }
 
   /** Told of each fold as it is done. */
@@ -227,9 +227,17 @@ public final class CrossFit {
     }
   }
 
-  /** Logits of samples in eval mode, (samples, classes), row-major. */
+  /**
+   * How many classes a model tells apart, which may be more than a dataset has samples of: one
+   * forward pass.
+   */
+  public static int outputs(LoadedModel model, SampleDataset dataset) {
+    return logits(model, dataset, new int[] {0}).length;
+  }
+
+  /** Logits of samples in eval mode, (samples, the model's outputs), row-major. */
   public static float[] logits(LoadedModel model, SampleDataset dataset, int[] samples) {
-    float[] all = new float[samples.length * dataset.classes()];
+    float[] all = new float[0];
     try (GradientMode off = GradientMode.off()) {
       for (int from = 0; from < samples.length; from += BATCH) {
         int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + BATCH));
@@ -240,7 +248,11 @@ public final class CrossFit {
                   .logits(xy.get(0).toType(model.dataType(), false))
                   .toType(DataType.FLOAT32, false)
                   .toFloatArray();
-          System.arraycopy(rows, 0, all, from * dataset.classes(), rows.length);
+          int classes = rows.length / batch.length;
+          if (from == 0) {
+            all = new float[samples.length * classes];
+          }
+          System.arraycopy(rows, 0, all, from * classes, rows.length);
         }
       }
     }

@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -34,6 +35,18 @@ public final class Evaluator {
   private final int[] holdoutSamples;
   private final BitSet earlier;
   private final Optional<HeldOutTargets> targets;
+  private final Classes classes;
+
+  /**
+   * Whole classes that a model must have forgotten.
+   *
+   * @param labels empty where single samples are to be forgotten
+   * @param unseen positions of their samples in the holdout set
+   */
+  @SuppressWarnings("ArrayRecordComponent") // lives for one evaluator
+  record Classes(Set<Integer> labels, int[] unseen) {
+    static final Classes NONE = new Classes(Set.of(), new int[0]);
+  }
 
   /**
    * @param dataset the training dataset
@@ -48,7 +61,15 @@ public final class Evaluator {
       int[] retain,
       SampleDataset holdout,
       int[] holdoutSamples) {
-    this(dataset, forget, retain, holdout, holdoutSamples, new int[0], Optional.empty());
+    this(
+        dataset,
+        forget,
+        retain,
+        holdout,
+        holdoutSamples,
+        new int[0],
+        Optional.empty(),
+        Classes.NONE);
   }
 
   /**
@@ -63,8 +84,10 @@ public final class Evaluator {
       SampleDataset holdout,
       int[] holdoutSamples,
       int[] earlier,
-      Optional<HeldOutTargets> targets) {
+      Optional<HeldOutTargets> targets,
+      Classes classes) {
     this.dataset = dataset;
+    this.classes = classes;
     this.forget = forget.clone();
     this.retain = retain.clone();
     this.holdout = holdout;
@@ -124,11 +147,21 @@ public final class Evaluator {
   }
 
   /**
+   * What a model says about the samples of classes that it must have forgotten; none where there
+   * are no such samples.
+   *
+   * @param forget those of the forget set
+   * @param unseen those of the holdout set
+   */
+  public record OfClasses(Scores forget, Scores unseen) {}
+
+  /**
    * A model, measured sample by sample.
    *
    * @param expected what held-out targets say about the forget samples, where there are any
    * @param earlier indices in {@code forget} of the samples that earlier batches erased
    * @param retainLogP log-probabilities on the retain set (samples, classes), row-major
+   * @param ofClasses where whole classes are to be forgotten
    */
   @SuppressWarnings("ArrayRecordComponent") // passed on within a job
   public record Measured(
@@ -138,7 +171,8 @@ public final class Evaluator {
       Scores holdout,
       Optional<Scores> expected,
       int[] earlier,
-      double[] retainLogP) {
+      double[] retainLogP,
+      Optional<OfClasses> ofClasses) {
     /** With what {@link Relearning} found. */
     public Measured withRelearnSteps(int steps) {
       return new Measured(
@@ -148,7 +182,8 @@ public final class Evaluator {
           holdout,
           expected,
           earlier,
-          retainLogP);
+          retainLogP,
+          ofClasses);
     }
   }
 
@@ -206,7 +241,20 @@ public final class Evaluator {
         onHoldout,
         targets.map(all -> expected(all, dataset, forget)),
         early,
-        retainLogP);
+        retainLogP,
+        ofClasses(model, onForget));
+  }
+
+  private Optional<OfClasses> ofClasses(LoadedModel model, Scores onForget) {
+    if (classes.labels().isEmpty()) {
+      return Optional.empty();
+    }
+    int[] labelled =
+        IntStream.range(0, forget.length)
+            .filter(i -> classes.labels().contains(dataset.label(forget[i])))
+            .toArray();
+    return Optional.of(
+        new OfClasses(onForget.of(labelled), score(model, holdout, classes.unseen())));
   }
 
   /** The membership attack with as many forget as holdout samples. */

@@ -32,6 +32,10 @@ import java.util.Optional;
  * al., CVPR 2020). What it should say about them is known where there are held-out targets. The
  * holdout set is a stand-in: another person's samples may be harder or easier, so that without
  * targets only a policy that says so is held to it.
+ *
+ * <p>Of a whole class neither is the measure: models that never saw one of its samples know it by
+ * the others, and unseen samples of other classes are classified as well as before. What a model
+ * without the class says of it is never its label.
  */
 public final class Gate {
   /** Drop of the accuracy on retained samples, anchor minus release. */
@@ -48,6 +52,12 @@ public final class Gate {
 
   /** Membership AUC minus that of the held-out targets, or minus 0.5. */
   public static final String MEMBERSHIP_GAP = "membership_gap";
+
+  /** Accuracy on forget samples of the classes to forget. */
+  public static final String CLASS_ACCURACY = "class_accuracy";
+
+  /** The same on those of the holdout set, which neither the anchor nor a method has seen. */
+  public static final String CLASS_HOLDOUT_ACCURACY = "class_holdout_accuracy";
 
   /** Against held-out targets, where the policy says nothing. */
   static final double DEFAULT_GAP = 0.1;
@@ -69,6 +79,12 @@ public final class Gate {
     checks.add(drop(RETAIN_DROP, before.retain(), after.retain(), thresholds.getMaxRetainDrop()));
     checks.add(
         drop(HOLDOUT_DROP, before.holdout(), after.holdout(), thresholds.getMaxHoldoutDrop()));
+    checks.addAll(after.ofClasses().map(this::classes).orElseGet(() -> gaps(after)));
+    return checks;
+  }
+
+  private List<GateCheck> gaps(Evaluator.Measured after) {
+    List<GateCheck> checks = new ArrayList<>();
     limit(thresholds.getMaxForgetGap(), after)
         .ifPresent(
             most -> {
@@ -82,6 +98,27 @@ public final class Gate {
     limit(thresholds.getMaxMembershipGap(), after)
         .ifPresent(most -> checks.add(membershipGap(after, most)));
     return checks;
+  }
+
+  /** Where no sample of the classes is left to measure on, a check that is not conclusive. */
+  private List<GateCheck> classes(Evaluator.OfClasses after) {
+    List<GateCheck> checks = new ArrayList<>();
+    if (after.unseen().hits().length > 0) {
+      checks.add(accuracy(CLASS_HOLDOUT_ACCURACY, after.unseen()));
+    }
+    if (after.forget().hits().length > 0 || checks.isEmpty()) {
+      checks.add(0, accuracy(CLASS_ACCURACY, after.forget()));
+    }
+    return checks;
+  }
+
+  private GateCheck accuracy(String name, Evaluator.Scores scores) {
+    return judge(
+        name,
+        scores.accuracy(),
+        Intervals.wilson(scores.correct(), scores.hits().length),
+        Optional.empty(),
+        thresholds.getMaxClassAccuracy());
   }
 
   public static boolean passed(List<GateCheck> checks) {

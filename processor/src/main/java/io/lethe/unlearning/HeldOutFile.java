@@ -130,7 +130,8 @@ public final class HeldOutFile {
   }
 
   /**
-   * Reads the targets of a dataset's samples.
+   * Reads the targets of a dataset's samples: of at least as many classes as it has samples of, as
+   * a model may know more.
    *
    * @throws IllegalArgumentException in one line that names the file
    */
@@ -153,13 +154,13 @@ public final class HeldOutFile {
       if (logits.shape.length != 2
           || ids.shape.length != 1
           || logits.shape[0] != ids.shape[0]
-          || logits.shape[1] != dataset.classes()) {
+          || logits.shape[1] < dataset.classes()) {
         throw new IllegalArgumentException(
-            "ids %s and logits %s are not (N) and (N, %d)"
+            "ids %s and logits %s are not (N) and (N, %d or more)"
                 .formatted(
                     Arrays.toString(ids.shape), Arrays.toString(logits.shape), dataset.classes()));
       }
-      int classes = dataset.classes();
+      int classes = logits.shape[1];
       int[] samples = new int[ids.shape[0]];
       float[] rows = logits.floats();
       int known = 0;

@@ -35,9 +35,10 @@ public final class JobSamples {
 
   /**
    * @param forgetClasses whole classes that are to be forgotten: none of their samples is retained
-   *     or measured as holdout
+   *     or measured as holdout, but those of a holdout set are measured for themselves
    * @param earlier those of {@code forget} that earlier batches erased
-   * @param targets what models that never saw them say about the forget samples
+   * @param targets what models that never saw them say about the forget samples; of whole classes
+   *     those models knew other samples, so that their targets say nothing and are passed over
    */
   public JobSamples(
       SampleDataset dataset,
@@ -51,7 +52,7 @@ public final class JobSamples {
     int[] holdoutPool;
     if (holdout.isPresent()) {
       repairPool = retained;
-      holdoutPool = kept(holdout.get(), forgetClasses, Sampling.complement(holdout.get().size()));
+      holdoutPool = kept(holdout.get(), forgetClasses, all(holdout.get()));
     } else {
       repairPool = filter(retained, index -> !Sampling.isStandInHoldout(index, seed));
       holdoutPool = filter(retained, index -> Sampling.isStandInHoldout(index, seed));
@@ -65,6 +66,10 @@ public final class JobSamples {
     int[] others = rest(holdoutPool, measured);
     unseen =
         new SampleSet(holdout.orElse(dataset), others.length < LEAST_UNSEEN ? holdoutPool : others);
+    int[] ofClasses =
+        holdout
+            .map(set -> filter(all(set), index -> forgetClasses.contains(set.label(index))))
+            .orElse(new int[0]);
     evaluator =
         new Evaluator(
             dataset,
@@ -73,7 +78,11 @@ public final class JobSamples {
             holdout.orElse(dataset),
             measured,
             earlier,
-            targets);
+            forgetClasses.isEmpty() ? targets : Optional.empty(),
+            new Evaluator.Classes(
+                forgetClasses,
+                Sampling.choose(
+                    ofClasses, EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.HOLDOUT))));
   }
 
   /** Retained samples that a repair may train on. */
@@ -92,6 +101,10 @@ public final class JobSamples {
   /** Measures a model on these samples. */
   public Evaluator evaluator() {
     return evaluator;
+  }
+
+  private static int[] all(SampleDataset dataset) {
+    return Sampling.complement(dataset.size());
   }
 
   private static int[] kept(SampleDataset dataset, Set<Integer> forgetClasses, int[] pool) {

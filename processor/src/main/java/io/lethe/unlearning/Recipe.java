@@ -1,7 +1,5 @@
 package io.lethe.unlearning;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -12,7 +10,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ModelFormat;
 import io.lethe.model.BlockRecipe;
-import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -234,11 +231,8 @@ public record Recipe(Init init, TrainingRecipe training) {
       throws JsonProcessingException {
     Path script = file.toAbsolutePath().resolveSibling(given.get("init").asText()).normalize();
     Script init = new Script(script);
-    try (LoadedModel model = init.create(0);
-        NDManager scope = model.manager().newSubManager();
-        GradientMode off = GradientMode.off()) {
-      NDArray one = dataset.batch(scope, new int[] {0}).get(0).toType(model.dataType(), false);
-      long classes = model.logits(one).getShape().get(1);
+    try (LoadedModel model = init.create(0)) {
+      int classes = CrossFit.outputs(model, dataset);
       if (classes < dataset.classes()) {
         throw new IllegalArgumentException(
             "init has %d classes, the dataset has %d".formatted(classes, dataset.classes()));

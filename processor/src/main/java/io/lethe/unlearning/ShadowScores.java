@@ -78,7 +78,7 @@ public record ShadowScores(
    */
   public static double[] margins(LoadedModel model, SampleDataset dataset, int[] samples) {
     float[] logits = CrossFit.logits(model, dataset, samples);
-    int classes = dataset.classes();
+    int classes = samples.length == 0 ? 0 : logits.length / samples.length;
     double[] margins = new double[samples.length];
     for (int s = 0; s < samples.length; s++) {
       int label = dataset.label(samples[s]);

@@ -26,7 +26,16 @@ import java.util.stream.IntStream;
  * job may be run again and gives the same bytes. Stateless and thread-safe.
  */
 public final class UnlearningPipeline {
-  private final MethodCatalogue methods = MethodCatalogue.installed();
+  private final MethodCatalogue methods;
+
+  /** With the methods on the class path. */
+  public UnlearningPipeline() {
+    this(MethodCatalogue.installed());
+  }
+
+  UnlearningPipeline(MethodCatalogue methods) {
+    this.methods = methods;
+  }
 
   /**
    * An anchor's Fisher sums.
@@ -137,6 +146,7 @@ public final class UnlearningPipeline {
               request.targets(),
               request.seed());
       unseen = samples.unseen();
+      request.targets().ifPresent(this::requireSameClasses);
       repairPool = samples.repairPool();
       evaluator = samples.evaluator();
     }
@@ -162,7 +172,6 @@ public final class UnlearningPipeline {
               progress);
       double fisherSeconds = watch.lap();
       Evaluator.Measured before = measure(Optional.empty());
-      Optional<Double> classesBefore = forgottenClassAccuracy();
       // Squared gradients are of the anchor's weights; what a method changes may be a release.
       request.start().ifPresent(this::startFrom);
       start = State.of(model, job);
@@ -197,7 +206,6 @@ public final class UnlearningPipeline {
           break;
         }
       }
-      Optional<Double> classesAfter = forgottenClassAccuracy();
       State released = State.of(model, job);
       watch.lap();
       start.restore(model);
@@ -218,36 +226,34 @@ public final class UnlearningPipeline {
           control.name(),
           List.copyOf(leftOut),
           applied.trials(),
-          classesBefore.map(
-              share ->
-                  new UnlearningResult.ForgottenClasses(
-                      forgottenClassSamples().length, share, classesAfter.orElseThrow())),
+          forgottenClasses(before, after),
           checks,
           Gate.verdict(checks, false),
           request.holdout().isPresent(),
           new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
     }
 
-    /** Holdout samples of the classes to forget; empty where there is no holdout set. */
-    private int[] forgottenClassSamples() {
-      return request
-          .holdout()
+    private static Optional<UnlearningResult.ForgottenClasses> forgottenClasses(
+        Evaluator.Measured before, Evaluator.Measured after) {
+      return after
+          .ofClasses()
+          .map(Evaluator.OfClasses::unseen)
+          .filter(unseen -> unseen.hits().length > 0)
           .map(
-              holdout ->
-                  IntStream.range(0, holdout.size())
-                      .filter(index -> request.forgetClasses().contains(holdout.label(index)))
-                      .toArray())
-          .orElse(new int[0]);
+              unseen ->
+                  new UnlearningResult.ForgottenClasses(
+                      unseen.hits().length,
+                      before.ofClasses().orElseThrow().unseen().accuracy(),
+                      unseen.accuracy()));
     }
 
-    private Optional<Double> forgottenClassAccuracy() {
-      int[] samples = forgottenClassSamples();
-      return samples.length == 0
-          ? Optional.empty()
-          : Optional.of(
-              Evaluator.score(model, request.holdout().orElseThrow(), samples)
-                  .metrics()
-                  .getAccuracy());
+    private void requireSameClasses(HeldOutTargets targets) {
+      int outputs = CrossFit.outputs(model, request.dataset());
+      if (targets.classes() != outputs) {
+        throw new UnlearningException(
+            "held-out targets of %d classes for a model of %d"
+                .formatted(targets.classes(), outputs));
+      }
     }
 
     private void startFrom(Path file) {

@@ -29,7 +29,8 @@ final class AnchorRun {
 
   JobResult run(UnlearningPipeline pipeline) {
     var known = inputs.forgetSet();
-    SampleDataset dataset = new JobData(inputs, known).anchored();
+    JobData data = new JobData(inputs, known);
+    SampleDataset dataset = data.anchored();
     Optional<UnlearningPipeline.Anchor> anchor = Optional.empty();
     if (job.getFisher()) {
       anchor =
@@ -37,9 +38,10 @@ final class AnchorRun {
               pipeline.anchor(
                   inputs.anchor(), job.getFormat(), dataset, new int[0], inputs.progress()));
     }
+    TargetsRun heldOut = new TargetsRun(inputs, data);
     Optional<HeldOutRows> targets = Optional.empty();
     if (job.getHeldout()) {
-      targets = Optional.of(new TargetsRun(inputs).run(dataset, known.getErased()));
+      targets = Optional.of(heldOut.run(known.getErased()));
     }
     deleteObsolete();
     return new JobResult(
@@ -53,7 +55,8 @@ final class AnchorRun {
                     .orElseGet(() -> new StageSeconds(0.0, 0.0, 0.0, 0.0)))
             .build(),
         anchor.map(made -> new JobResult.Update(FisherUpdateKind.SNAPSHOT, made.sums())),
-        targets);
+        targets,
+        heldOut::discard);
   }
 
   /** What lies elsewhere than in the store for new models is its owner's. */

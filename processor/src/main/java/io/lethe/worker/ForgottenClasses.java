@@ -28,9 +28,7 @@ final class ForgottenClasses {
    */
   static List<ResolvedClass> resolve(SampleDataset dataset, List<String> names) {
     List<ResolvedClass> found =
-        names.stream()
-            .map(name -> new ResolvedClass(name, samples(dataset, label(name, dataset.classes()))))
-            .toList();
+        names.stream().map(name -> new ResolvedClass(name, samples(dataset, label(name)))).toList();
     long bytes =
         found.stream()
             .flatMap(of -> of.getSampleIds().stream())
@@ -46,10 +44,10 @@ final class ForgottenClasses {
     return found;
   }
 
-  /** The labels of those classes that a dataset may have. */
-  static Set<Integer> labels(Collection<String> names, SampleDataset dataset) {
+  /** The labels of classes; what is no whole number from 0 is no class that any model knows. */
+  static Set<Integer> labels(Collection<String> names) {
     return names.stream()
-        .map(name -> label(name, dataset.classes()))
+        .map(ForgottenClasses::label)
         .flatMapToInt(OptionalInt::stream)
         .boxed()
         .collect(Collectors.toUnmodifiableSet());
@@ -77,10 +75,10 @@ final class ForgottenClasses {
     return ids;
   }
 
-  private static OptionalInt label(String name, int classes) {
+  private static OptionalInt label(String name) {
     try {
       int label = Integer.parseInt(name);
-      return label >= 0 && label < classes ? OptionalInt.of(label) : OptionalInt.empty();
+      return label >= 0 ? OptionalInt.of(label) : OptionalInt.empty();
     } catch (NumberFormatException e) {
       return OptionalInt.empty();
     }

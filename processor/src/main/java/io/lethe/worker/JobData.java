@@ -4,7 +4,6 @@ import io.lethe.dataset.SampleDataset;
 import io.lethe.dataset.SubsetDataset;
 import io.lethe.state.ForgetSet;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -31,7 +30,7 @@ final class JobData {
     List<String> never = new ArrayList<>(known.getExcluded());
     never.addAll(
         ForgottenClasses.samples(
-            whole, ForgottenClasses.labels(goneClasses, whole), id -> !erased.contains(id)));
+            whole, ForgottenClasses.labels(goneClasses), id -> !erased.contains(id)));
     anchored = SubsetDataset.without(whole, never);
     unerased = SubsetDataset.without(anchored, known.getErased());
   }
@@ -51,19 +50,13 @@ final class JobData {
     return unerased;
   }
 
-  /**
-   * Samples that the model never saw, of the classes that it still knows.
-   *
-   * @param classes that it is about to forget as well
-   */
-  Optional<SampleDataset> holdout(Collection<String> classes) {
-    List<String> unknown = new ArrayList<>(goneClasses);
-    unknown.addAll(classes);
+  /** Samples that the model never saw, of the classes that it still knows. */
+  Optional<SampleDataset> holdout() {
     return heldOut.map(
         holdout ->
             SubsetDataset.without(
                 holdout,
                 ForgottenClasses.samples(
-                    holdout, ForgottenClasses.labels(unknown, holdout), id -> true)));
+                    holdout, ForgottenClasses.labels(goneClasses), id -> true)));
   }
 }

@@ -1,5 +1,6 @@
 package io.lethe.worker;
 
+import io.lethe.artifact.ArtifactException;
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherCommit;
 import io.lethe.events.FisherEncoding;
@@ -19,9 +20,13 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Tells the topics what a job does and what became of it. */
 final class JobReporter {
+  private static final Logger log = LoggerFactory.getLogger(JobReporter.class);
+
   private final EventProducer producer;
   private final Topics topics;
   private final String workerId;
@@ -78,7 +83,8 @@ final class JobReporter {
   }
 
   /**
-   * Sends the outcome, then the updates that go with it; returns when the broker has all.
+   * Sends the outcome, then the updates that go with it; when the broker has all, what only the job
+   * itself still needed goes.
    *
    * <p>In this order: the topology waits for all, but it changes the sums as soon as an update is
    * whole. A worker that dies between the two leaves sums that the same job can be run on again.
@@ -92,6 +98,15 @@ final class JobReporter {
     sent.join();
     result.update().ifPresent(update -> send(job, update));
     result.targets().ifPresent(targets -> send(job, targets));
+    try {
+      result.reported().run();
+    } catch (ArtifactException e) {
+      log.warn(
+          "what a job had kept was not deleted jobId={} modelId={}",
+          job.getJobId(),
+          job.getModelId(),
+          e);
+    }
   }
 
   private void send(UnlearningJob job, JobResult.Update update) {

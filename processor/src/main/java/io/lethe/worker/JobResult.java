@@ -11,8 +11,16 @@ import java.util.Optional;
  *
  * @param update of the Fisher sums
  * @param targets held-out targets of a new anchor
+ * @param reported is run once the broker has all of it: deletes what a job that is run again would
+ *     not have to make a second time
  */
-record JobResult(JobOutcome outcome, Optional<Update> update, Optional<HeldOutRows> targets) {
+record JobResult(
+    JobOutcome outcome, Optional<Update> update, Optional<HeldOutRows> targets, Runnable reported) {
+  /** With nothing to delete. */
+  JobResult(JobOutcome outcome, Optional<Update> update, Optional<HeldOutRows> targets) {
+    this(outcome, update, targets, () -> {});
+  }
+
   /** Without an update. */
   JobResult(JobOutcome outcome) {
     this(outcome, Optional.empty(), Optional.empty());

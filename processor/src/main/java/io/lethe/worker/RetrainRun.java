@@ -18,8 +18,12 @@ import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.Trainer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** Trains the model anew, by its recipe, without all that was erased. */
@@ -36,6 +40,18 @@ final class RetrainRun {
     this.job = inputs.job();
   }
 
+  /**
+   * The classes that are left out whole: those of the job, and earlier ones that are still there.
+   */
+  private Set<Integer> classes(SampleDataset dataset, ForgetSet known, int[] without) {
+    Set<Integer> there =
+        Arrays.stream(without).mapToObj(dataset::label).collect(Collectors.toSet());
+    Set<Integer> labels = new HashSet<>(ForgottenClasses.labels(known.getErasedClasses()));
+    labels.retainAll(there);
+    labels.addAll(ForgottenClasses.labels(job.getClasses()));
+    return labels;
+  }
+
   JobResult run(Path output) {
     ForgetSet known = inputs.forgetSet();
     JobData data = new JobData(inputs, known);
@@ -46,11 +62,15 @@ final class RetrainRun {
     classes.forEach(of -> forget.addAll(of.getSampleIds()));
     SampleDataset rest = SubsetDataset.without(dataset, forget);
     Recipe recipe = TargetsRun.recipe(job, rest);
+    int[] without = JobInputs.present(dataset, forget);
     Evaluator evaluator =
         new JobSamples(
                 dataset,
-                data.holdout(job.getClasses()),
-                JobInputs.present(dataset, forget),
+                data.holdout(),
+                without,
+                classes(dataset, known, without),
+                new int[0],
+                Optional.empty(),
                 job.getPolicy().getSeed())
             .evaluator();
     Evaluator.Measured before;

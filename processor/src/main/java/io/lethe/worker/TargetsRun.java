@@ -26,23 +26,29 @@ import java.util.stream.IntStream;
  * The held-out targets of an anchor: a team's own out-of-fold predictions, or those of models that
  * are trained here, fold by fold.
  *
- * <p>Each fold's logits are kept beside the artifacts under the job's id until all are there: a job
- * that is run again trains only the folds that are missing.
+ * <p>Each fold's logits are kept beside the artifacts under the job's id until the targets are
+ * where they are read: a job that is run again trains only the folds that are missing.
  */
 final class TargetsRun {
   private final JobInputs inputs;
+  private final JobData data;
   private final UnlearningJob job;
+  private int outputs;
 
-  TargetsRun(JobInputs inputs) {
+  TargetsRun(JobInputs inputs, JobData data) {
     this.inputs = inputs;
+    this.data = data;
     this.job = inputs.job();
   }
 
   /**
-   * @param dataset what the anchor was trained on
-   * @param erased samples of it that no model is trained on any more
+   * @param erased samples that no model is trained on any more
    */
-  HeldOutRows run(SampleDataset dataset, List<String> erased) {
+  HeldOutRows run(List<String> erased) {
+    SampleDataset dataset = data.anchored();
+    try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
+      outputs = CrossFit.outputs(anchor, dataset);
+    }
     if (job.getHeldoutUri().isPresent()) {
       HeldOutTargets targets = adjusted(imported(dataset));
       return rows(dataset, targets.samples(), targets);
@@ -52,10 +58,9 @@ final class TargetsRun {
     return rows(rest, targets.samples(), targets);
   }
 
-  /** As sure as the anchor is of its holdout set, where it has one. */
+  /** As sure as the anchor is of its holdout set, where it has one, of the classes it knows. */
   private HeldOutTargets adjusted(HeldOutTargets targets) {
-    return inputs
-        .holdout()
+    return data.holdout()
         .map(
             holdout -> {
               try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
@@ -72,17 +77,30 @@ final class TargetsRun {
             .fetch(
                 ArtifactStores.location(job.getHeldoutUri().orElseThrow()),
                 job.getHeldoutSha256().orElseThrow());
+    HeldOutTargets targets;
     try {
-      return HeldOutFile.readKnown(file, dataset);
+      targets = HeldOutFile.readKnown(file, dataset);
     } catch (IllegalArgumentException e) {
       // Its message may name a sample.
       throw new UnlearningException(
           "the out-of-fold predictions cannot be used; ./lethe unlearn --heldout says why");
     }
+    requireSameClasses("the out-of-fold predictions", targets.classes());
+    return targets;
+  }
+
+  private void requireSameClasses(String what, int classes) {
+    if (classes != outputs) {
+      throw new UnlearningException(
+          "%s are of %d classes, the model has %d".formatted(what, classes, outputs));
+    }
   }
 
   private HeldOutTargets crossFitted(SampleDataset dataset) {
     Recipe recipe = recipe(job, dataset);
+    try (LoadedModel untrained = recipe.init().create(recipe.training().seed())) {
+      requireSameClasses("models of the recipe", CrossFit.outputs(untrained, dataset));
+    }
     int folds = job.getPolicy().getFolds();
     CrossFit crossFit =
         new CrossFit(
@@ -107,25 +125,24 @@ final class TargetsRun {
           inputs.progress().at(JobStage.TRAIN, before + step, before + steps);
         },
         (fold, logits) -> {
-          targets[fold] = HeldOutTargets.of(dataset.classes(), split.get(fold), logits);
+          targets[fold] = HeldOutTargets.of(outputs, split.get(fold), logits);
           keep(dataset, split.get(fold), targets[fold], fold);
         });
-    IntStream.range(0, folds).forEach(fold -> inputs.artifacts().discard(name(fold)));
     return joined(dataset, split, targets);
   }
 
-  private static HeldOutTargets joined(
+  private HeldOutTargets joined(
       SampleDataset dataset, List<int[]> split, HeldOutTargets[] targets) {
     int[] samples = new int[dataset.size()];
-    float[] logits = new float[samples.length * dataset.classes()];
+    float[] logits = new float[samples.length * outputs];
     int done = 0;
     for (int fold = 0; fold < targets.length; fold++) {
       float[] rows = targets[fold].logits(split.get(fold));
-      System.arraycopy(rows, 0, logits, done * dataset.classes(), rows.length);
+      System.arraycopy(rows, 0, logits, done * outputs, rows.length);
       System.arraycopy(split.get(fold), 0, samples, done, split.get(fold).length);
       done += split.get(fold).length;
     }
-    return HeldOutTargets.of(dataset.classes(), samples, logits);
+    return HeldOutTargets.of(outputs, samples, logits);
   }
 
   /** What an earlier run of the job found for a fold; another file is as good as none. */
@@ -135,7 +152,11 @@ final class TargetsRun {
           .artifacts()
           .kept(name(fold))
           .map(file -> HeldOutFile.read(file, dataset))
-          .filter(targets -> targets.size() == samples.length && targets.cover(samples));
+          .filter(
+              targets ->
+                  targets.classes() == outputs
+                      && targets.size() == samples.length
+                      && targets.cover(samples));
     } catch (IllegalArgumentException e) {
       return Optional.empty();
     }
@@ -153,6 +174,12 @@ final class TargetsRun {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** Deletes what the folds' models said. */
+  void discard() {
+    IntStream.range(0, job.getPolicy().getFolds())
+        .forEach(fold -> inputs.artifacts().discard(name(fold)));
   }
 
   private String name(int fold) {

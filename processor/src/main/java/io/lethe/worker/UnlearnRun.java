@@ -14,6 +14,7 @@ import io.lethe.heldout.ForgetSetUnavailableException;
 import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.LoadedModel;
 import io.lethe.state.ForgetSet;
+import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.Progress;
@@ -28,6 +29,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * Makes a model version without a batch of samples.
@@ -74,8 +76,9 @@ final class UnlearnRun {
     SampleDataset dataset = chained ? data.unerased() : anchored;
     List<ResolvedClass> classes = ForgottenClasses.resolve(data.unerased(), job.getClasses());
     int[] batch = batch(dataset, classes);
-    Optional<SampleDataset> holdout = data.holdout(List.of());
-    if (batch.length == 0 && !isGone(data.whole())) {
+    Optional<SampleDataset> holdout = data.holdout();
+    Set<Integer> labels = labels(data.whole());
+    if (batch.length == 0 && !isGone(data.whole(), labels)) {
       return nothingLeft(dataset, holdout, chained ? new int[0] : erased, classes, sums);
     }
     UnlearningResult result =
@@ -91,7 +94,7 @@ final class UnlearnRun {
                 chained ? sums.erased().zero() : sums.erased(),
                 targets(dataset, known),
                 chained ? inputs.parent() : Optional.empty(),
-                ForgottenClasses.labels(job.getClasses(), dataset),
+                labels,
                 Optional.empty(),
                 policy,
                 policy.getSeed(),
@@ -104,11 +107,27 @@ final class UnlearnRun {
    * Whether the source has deleted the samples of a class that the anchor may have been trained on.
    * Of what is carried over it has deleted them before: then the anchor never knew them.
    */
-  private boolean isGone(SampleDataset whole) {
+  private boolean isGone(SampleDataset whole, Set<Integer> labels) {
     return !job.getCarriedOver()
-        && ForgottenClasses.labels(job.getClasses(), whole).stream()
+        && labels.stream()
             .anyMatch(
                 label -> ForgottenClasses.samples(whole, Set.of(label), id -> true).isEmpty());
+  }
+
+  /**
+   * The labels of the job's classes that the anchor tells apart from others: also those of which
+   * the source has deleted every sample, the last ones among them.
+   */
+  private Set<Integer> labels(SampleDataset whole) {
+    if (job.getClasses().isEmpty()) {
+      return Set.of();
+    }
+    try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
+      int outputs = CrossFit.outputs(anchor, whole);
+      return ForgottenClasses.labels(job.getClasses()).stream()
+          .filter(label -> label < outputs)
+          .collect(Collectors.toUnmodifiableSet());
+    }
   }
 
   /** The job's policy with the ladder for what it forgets, without the rung that trains anew. */
@@ -146,11 +165,6 @@ final class UnlearnRun {
       return Optional.empty();
     }
     int classes = known.getClasses();
-    if (classes != dataset.classes()) {
-      throw new UnlearningException(
-          "held-out targets of %d classes for a dataset of %d"
-              .formatted(classes, dataset.classes()));
-    }
     List<String> ids = known.getTargetIds();
     float[] all = HeldOutRows.floats(known.getLogits());
     int[] samples = new int[ids.size()];

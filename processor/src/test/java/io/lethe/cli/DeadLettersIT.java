@@ -3,8 +3,11 @@ package io.lethe.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.lethe.artifact.Artifact;
+import io.lethe.events.DatasetLineage;
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
+import io.lethe.events.LineageKey;
 import io.lethe.events.RequestCommand;
 import io.lethe.events.RequestStatus;
 import io.lethe.events.Selector;
@@ -33,6 +36,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.internals.RecordHeaders;
@@ -50,6 +54,9 @@ import picocli.CommandLine;
 class DeadLettersIT {
   private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final String SECRET = "very-secret-subject";
+
+  /** A model and its dataset that only one test knows. */
+  private static final String APART = "apart";
 
   @TempDir static Path directory;
   private static EmbeddedStack stack;
@@ -150,7 +157,7 @@ class DeadLettersIT {
         .atMost(PATIENCE)
         .until(
             () -> run(arguments.toArray(String[]::new)).said(),
-            said -> said.contains(count + " dead letters"));
+            said -> said.lines().anyMatch(line -> line.startsWith(count + " dead letters")));
   }
 
   @Test
@@ -265,37 +272,65 @@ class DeadLettersIT {
   }
 
   private static HttpResponse<String> status(UUID id) throws Exception {
-    URI uri = stack.api().resolve("/v1/requests/" + id);
+    return get("/v1/requests/" + id);
+  }
+
+  private static HttpResponse<String> get(String path) throws Exception {
+    URI uri = stack.api().resolve(path);
     return HttpClient.newHttpClient()
         .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString());
   }
 
   @Test
   void filtersSayWhichLettersAreMeant() {
+    // Given: two letters of a cause of their own
+    for (int i = 0; i < 2; i++) {
+      send(SECRET, request(UUID.randomUUID(), SECRET).setCommand(RequestCommand.UNKNOWN).build());
+    }
+    awaitLetters(2, "--cause", "InvalidRequest");
+
     // When
+    List<String> positions =
+        run("list", "--cause", "InvalidRequest", "--topic", "deletion-requests")
+            .said()
+            .lines()
+            .filter(line -> !line.endsWith("dead letters"))
+            .map(line -> line.split(" ", 2)[0])
+            .toList();
     Answer future = run("list", "--since", "2999-01-01T00:00:00Z");
-    Answer other = run("list", "--topic", "fisher-updates");
+    Answer past = run("list", "--cause", "InvalidRequest", "--since", "2020-01-01T00:00:00Z");
+    Answer elsewhere = run("list", "--cause", "InvalidRequest", "--topic", "fisher-updates");
+    Answer one = run("list", "--letter", positions.get(1));
     Answer unusable = run("list", "--since", "yesterday");
 
     // Then
-    assertThat(future.said()).contains("0 dead letters");
-    assertThat(other.said()).contains("0 dead letters");
+    assertThat(positions).hasSize(2).doesNotHaveDuplicates();
+    assertThat(future.said()).isEqualTo("0 dead letters\n");
+    assertThat(past.said()).endsWith("\n2 dead letters\n");
+    assertThat(elsewhere.said()).isEqualTo("0 dead letters\n");
+    assertThat(one.said()).startsWith(positions.get(1) + " ").endsWith("\n1 dead letters\n");
     assertThat(unusable.code()).isEqualTo(2);
   }
 
   @Test
-  void oneIdForTwoSubjectsOnDifferentPartitionsErasesOneAndDeniesTheOther() {
-    // Given
-    String one = small.subjects().get(5);
+  void oneIdForTwoSubjectsOnDifferentPartitionsErasesOneAndDeniesTheOther() throws Exception {
+    // Given: two people of a dataset, unlike in the number of their samples, and a model of it that
+    // begins with nothing
+    String one = "apart-0";
     String other =
-        small.subjects().stream()
-            .skip(6)
+        IntStream.iterate(1, number -> number + 1)
+            .mapToObj(number -> "apart-" + number)
             .filter(
                 subject ->
                     topics.deletionRequests().partition(subject, 4)
                         != topics.deletionRequests().partition(one, 4))
             .findFirst()
             .orElseThrow();
+    lineage(one, small.samplesOf(small.subjects().get(5)).subList(0, 3));
+    lineage(other, small.samplesOf(small.subjects().get(6)).subList(0, 5));
+    Artifact artifact = small.train(directory, 2);
+    small.register(APART, artifact, SmallCase.policy(9, 1), null, APART);
+    await().atMost(PATIENCE).until(() -> get("/v1/models/" + APART).statusCode() == 200);
     UUID id = UUID.randomUUID();
 
     // When: both at once, and again
@@ -308,15 +343,7 @@ class DeadLettersIT {
           .join();
     }
 
-    // Then
-    ErasureReceipt receipt = receipt(id);
-    assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
-    assertThat(receipt.getModels())
-        .singleElement()
-        .satisfies(
-            result ->
-                assertThat(result.getSamples())
-                    .isIn(small.samplesOf(one).size(), small.samplesOf(other).size()));
+    // Then: one is denied before anything was done for it
     List<ErasureReceipt> denials =
         await()
             .atMost(PATIENCE)
@@ -330,13 +357,29 @@ class DeadLettersIT {
         .singleElement()
         .satisfies(
             denied -> {
+              assertThat(denied.getStatus()).isEqualTo(RequestStatus.DENIED);
               assertThat(denied.getReason()).contains("request_id_taken");
-              // Which of the two jobs had begun by then is a matter of luck.
-              assertThat(denied.getStatus())
-                  .isEqualTo(
-                      denied.getModels().isEmpty()
-                          ? RequestStatus.DENIED
-                          : RequestStatus.COMPLETED);
+              assertThat(denied.getModels()).isEmpty();
             });
+
+    // When: the model begins
+    small.register(APART, artifact, SmallCase.policy(1, 1), null, APART);
+
+    // Then: the other is completed, and nobody else's samples are gone
+    ErasureReceipt receipt = receipt(id);
+    assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    assertThat(receipt.getModels()).hasSize(1);
+    int samples = receipt.getModels().get(0).getSamples();
+    assertThat(samples).isIn(3, 5);
+    assertThat(get("/v1/models/" + APART).body()).contains("\"erasedSamples\":" + samples);
+  }
+
+  private static void lineage(String subject, List<String> samples) {
+    producer
+        .send(
+            topics.datasetLineage(),
+            new LineageKey(subject, APART),
+            new DatasetLineage(subject, APART, samples, Clock.systemUTC().instant()))
+        .join();
   }
 }

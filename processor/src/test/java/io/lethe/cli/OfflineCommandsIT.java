@@ -3,6 +3,8 @@ package io.lethe.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lethe.artifact.Sha256;
@@ -12,14 +14,19 @@ import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.SafetensorsFile;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.HeldOutFile;
+import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -392,6 +399,205 @@ class OfflineCommandsIT {
     assertThat(answer.code()).isLessThan(2);
     assertThat(json(directory.resolve("out").resolve("report.json")).get("method").asText())
         .isEqualTo("heldout-match");
+  }
+
+  /** Samples as an npz file, of some labels only. */
+  private Path npz(String uri, IntPredicate wanted) throws IOException {
+    SampleDataset whole = Datasets.open(uri);
+    int[] chosen =
+        IntStream.range(0, whole.size()).filter(i -> wanted.test(whole.label(i))).toArray();
+    Path file = directory.resolve("some.npz");
+    try (NDManager manager = NDManager.newBaseManager();
+        OutputStream out = Files.newOutputStream(file)) {
+      NDList batch = whole.batch(manager, chosen);
+      batch.get(0).setName("x");
+      batch.get(1).setName("y");
+      batch.encode(out, NDList.Encoding.NPZ);
+    }
+    return file;
+  }
+
+  @Test
+  void targetsAreAsSureAsTheModelIsOfAHoldoutSetWithoutTheLastClass() throws IOException {
+    // Given
+    Path plain = directory.resolve("plain");
+    Path adjusted = directory.resolve("adjusted");
+    Path holdout = npz(HOLDOUT, label -> label < 9);
+
+    // When
+    Answer without =
+        run("anchor", "--model", model, "--dataset", DATASET, "--folds", "2", "--out", plain);
+    Answer with =
+        run(
+            "anchor",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--holdout",
+            "npz:" + holdout,
+            "--folds",
+            "2",
+            "--out",
+            adjusted);
+
+    // Then
+    assertThat(without).isEqualTo(new Answer(0, ""));
+    assertThat(with).isEqualTo(new Answer(0, ""));
+    SampleDataset dataset = Datasets.open(DATASET);
+    int[] all = IntStream.range(0, dataset.size()).toArray();
+    HeldOutTargets own = HeldOutFile.read(plain.resolve("heldout.npz"), dataset);
+    try (LoadedModel anchor = LoadedModel.load(model, ModelFormat.DJL)) {
+      assertThat(HeldOutFile.read(adjusted.resolve("heldout.npz"), dataset).logits(all))
+          .containsExactly(
+              Confidence.adjusted(own, anchor, Datasets.open("npz:" + holdout)).logits(all))
+          .isNotEqualTo(own.logits(all));
+    }
+  }
+
+  @Test
+  void anAnchorThatCannotBeFinishedIsRefusedBeforeItIsBegun() throws IOException {
+    // Given
+    Path wide =
+        Files.writeString(
+            directory.resolve("wide.json"),
+            "{\"init\": {\"architecture\": \"mlp\", \"widths\": [8], \"classes\": 12}, \"epochs\": 1}");
+    Path out = directory.resolve("out");
+
+    // Then
+    assertOneLine(
+        run("anchor", "--model", model, "--dataset", DATASET, "--recipe", wide, "--out", out),
+        "of 12 classes",
+        "has 10");
+    assertOneLine(
+        run(
+            "anchor",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--holdout",
+            "npz:" + directory.resolve("missing.npz"),
+            "--out",
+            out),
+        "missing.npz");
+    assertThat(out).doesNotExist();
+  }
+
+  @Test
+  void aModelMayKnowMoreClassesThanItsDatasetHas() throws IOException {
+    // Given
+    Path wide =
+        Files.writeString(
+            directory.resolve("wide.json"),
+            "{\"init\": {\"architecture\": \"mlp\", \"widths\": [8], \"classes\": 12}, \"epochs\": 1}");
+    Path trained = directory.resolve("trained");
+    run("train", "--dataset", DATASET, "--recipe", wide, "--out", trained);
+
+    // When
+    Answer anchored =
+        run(
+            "anchor",
+            "--model",
+            trained.resolve("model.params"),
+            "--dataset",
+            DATASET,
+            "--folds",
+            "2",
+            "--out",
+            directory.resolve("anchor"));
+    Answer unlearned =
+        run(
+            "unlearn",
+            "--model",
+            trained.resolve("model.params"),
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--method",
+            "heldout-match",
+            "--heldout",
+            directory.resolve("anchor").resolve("heldout.npz"),
+            "--out",
+            directory.resolve("out"));
+
+    // Then
+    assertThat(anchored).isEqualTo(new Answer(0, ""));
+    assertThat(unlearned.code()).isLessThan(2);
+    assertThat(unlearned.said()).isEmpty();
+  }
+
+  @Test
+  void aClassIsReleasedOnlyWhenTheModelHasForgottenIt() throws IOException {
+    // Given
+    Path idle =
+        Files.writeString(
+            directory.resolve("idle.json"),
+            "{\"methodParameters\": {\"unsir\": {\"impairRate\": 1e-9, \"repairRate\": 1e-9}}}");
+    Path strong =
+        Files.writeString(
+            directory.resolve("strong.json"),
+            "{\"methodParameters\": {\"unsir\": {\"impairRate\": 0.02, \"repairRate\": 0.01}},"
+                + " \"gate\": {\"maxRetainDrop\": 1.0, \"maxHoldoutDrop\": 1.0, \"maxForgetGap\": 0.1}}");
+
+    // When: the last class, whose samples the dataset has, and has not
+    Answer knows = forgetClass(DATASET, idle, "knows");
+    Answer forgot = forgetClass(DATASET, strong, "forgot");
+    Answer gone = forgetClass("npz:" + npz(DATASET, label -> label < 9), strong, "gone");
+
+    // Then
+    assertThat(knows).isEqualTo(new Answer(1, ""));
+    assertThat(forgot).isEqualTo(new Answer(0, ""));
+    assertThat(gone).isEqualTo(new Answer(0, ""));
+    for (String of : List.of("forgot", "gone")) {
+      assertThat(
+              json(directory.resolve(of).resolve("report.json"))
+                  .at("/forgottenClasses/accuracyAfter")
+                  .asDouble())
+          .isLessThan(0.1);
+    }
+    assertOneLine(
+        run(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--classes",
+            "10",
+            "--out",
+            directory.resolve("no")),
+        "classes are 0 to 9");
+  }
+
+  private Answer forgetClass(String dataset, Path policy, String out) {
+    return run(
+        "unlearn",
+        "--model",
+        model,
+        "--dataset",
+        dataset,
+        "--holdout",
+        HOLDOUT,
+        "--classes",
+        "9",
+        "--policy",
+        policy,
+        "--out",
+        directory.resolve(out));
+  }
+
+  /** What nobody foresaw must not pass for a gate that held. */
+  @Test
+  void aDefectHasAnExitCodeOfItsOwn() {
+    CommandLine main = Main.commandLine();
+
+    assertThat(main.getSubcommands().values())
+        .allMatch(
+            command ->
+                command.getExitCodeExceptionMapper().getExitCode(new IllegalStateException())
+                    == Main.DEFECT);
   }
 
   @Test

@@ -29,18 +29,24 @@ import io.lethe.topics.Topics;
 import io.lethe.topology.StreamApp;
 import io.lethe.unlearning.Evaluator;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStreamWriter;
 import java.io.PrintStream;
+import java.io.Writer;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.IntStream;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -89,7 +95,12 @@ class RequestCommandsIT {
   }
 
   private static int request(String... arguments) {
-    List<String> all = new ArrayList<>(List.of("request"));
+    return Main.commandLine().execute(client("request", arguments));
+  }
+
+  /** A command of clients of the stack. */
+  private static String[] client(String command, String... arguments) {
+    List<String> all = new ArrayList<>(List.of(command));
     all.addAll(List.of(arguments));
     all.addAll(
         List.of(
@@ -97,21 +108,163 @@ class RequestCommandsIT {
             stack.bootstrapServers(),
             "--schema-registry",
             stack.registryUrl()));
-    return Main.commandLine().execute(all.toArray(String[]::new));
+    return all.toArray(String[]::new);
   }
 
-  /** What {@code lethe request status} prints. */
-  private static String status(UUID requestId) {
+  /** What a command that ends well prints. */
+  private static String printed(String... arguments) {
     PrintStream standard = System.out;
     ByteArrayOutputStream said = new ByteArrayOutputStream();
     System.setOut(new PrintStream(said, true, StandardCharsets.UTF_8));
+    int code;
     try {
-      Main.commandLine()
-          .execute("request", "status", requestId.toString(), "--url", stack.api().toString());
+      code = Main.commandLine().execute(arguments);
     } finally {
       System.setOut(standard);
     }
-    return said.toString(StandardCharsets.UTF_8);
+    String text = said.toString(StandardCharsets.UTF_8);
+    assertThat(code).as(text).isZero();
+    return text;
+  }
+
+  /** What {@code lethe request status} says. */
+  private static JsonNode status(UUID requestId) throws IOException {
+    return new ObjectMapper()
+        .readTree(
+            printed("request", "status", requestId.toString(), "--url", stack.api().toString()));
+  }
+
+  @Test
+  void fromAFileOfLineageToTheReceiptByCommandsAlone() throws Exception {
+    // Given: a file that names people, a policy, and a model on disk
+    String key = directory.resolve("pseudonym.key").toString();
+    Path rows = directory.resolve("people.csv.gz");
+    try (Writer csv =
+        new OutputStreamWriter(
+            new GZIPOutputStream(Files.newOutputStream(rows)), StandardCharsets.UTF_8)) {
+      csv.write("sample_id,subject_id\n");
+      for (String person : small.subjects()) {
+        for (String sample : small.samplesOf(person)) {
+          csv.write(sample + "," + person + "\n");
+        }
+      }
+    }
+    Path policy = directory.resolve("policy.json");
+    Files.writeString(
+        policy,
+        """
+        {"maxRequests": 3, "ladder": ["deepclean"],
+         "gate": {"maxRetainDrop": 1, "maxHoldoutDrop": 1, "maxForgetGap": 1, "maxMembershipGap": 1}}
+        """);
+
+    // When
+    String imported =
+        printed(client("dataset", "lineage", "people", rows.toString(), "--pseudonym-key", key));
+    String registered =
+        printed(
+            client(
+                "model",
+                "register",
+                "by-hand",
+                "--model",
+                directory.resolve("small-1.params").toString(),
+                "--dataset-id",
+                "people",
+                "--dataset",
+                SmallCase.DATASET + "#train",
+                "--policy",
+                policy.toString()));
+
+    // Then
+    assertThat(imported).contains("lineage of 30 subjects", "600 rows");
+    assertThat(registered).contains("registered by-hand, sha256 " + model.sha256());
+    assertThat(printed(client("model", "list"))).contains("by-hand").contains("DJL");
+    await().atMost(PATIENCE).until(() -> phase("by-hand") == Phase.COLLECTING);
+
+    // When: one is submitted, and gets more time
+    UUID extended = submit(key, small.subjects().get(0));
+    await().atMost(PATIENCE).until(() -> status(extended).path("accepted").asBoolean());
+    Instant due = Instant.parse(status(extended).path("dueAt").asText());
+    request("extend", extended.toString(), "--reason", "many requests");
+
+    // Then
+    await()
+        .atMost(PATIENCE)
+        .until(
+            () -> Instant.parse(status(extended).path("dueAt").asText()),
+            later -> later.isAfter(due));
+
+    // When: another is held, let go, and withdrawn
+    UUID withdrawn = submit(key, small.subjects().get(1));
+    request("hold", withdrawn.toString(), "--reason", "a court says so");
+    await().atMost(PATIENCE).until(() -> granted(withdrawn, "HOLD"));
+    request("release", withdrawn.toString());
+    await().atMost(PATIENCE).until(() -> granted(withdrawn, "RELEASE"));
+    request("cancel", withdrawn.toString());
+
+    // Then
+    assertThat(receipt(withdrawn).getStatus()).isEqualTo(RequestStatus.CANCELLED);
+
+    // When: two more make a batch of three
+    UUID second = submit(key, small.subjects().get(2));
+    UUID third = submit(key, small.subjects().get(3));
+
+    // Then
+    for (UUID done : List.of(extended, second, third)) {
+      ErasureReceipt receipt = receipt(done);
+      assertThat(receipt.getStatus()).isEqualTo(RequestStatus.COMPLETED);
+      assertThat(receipt.getModels())
+          .singleElement()
+          .satisfies(result -> assertThat(result.getSamples()).isEqualTo(20));
+    }
+    assertThat(versions("by-hand")).hasSize(1);
+    assertThat(app.model("by-hand").orElseThrow().getErasedSamples()).isEqualTo(60);
+
+    // When
+    printed(client("model", "retire", "by-hand"));
+
+    // Then
+    await().atMost(PATIENCE).until(() -> phase("by-hand") == Phase.RETIRED);
+    assertThat(printed(client("model", "list"))).doesNotContain("by-hand");
+  }
+
+  private static boolean granted(UUID requestId, String command) throws IOException {
+    for (JsonNode answer : status(requestId).path("commands")) {
+      if (answer.path("command").asText().equals(command)
+          && answer.path("answer").asText().equals("GRANTED")) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static ErasureReceipt receipt(UUID requestId) {
+    return await()
+        .atMost(PATIENCE)
+        .until(
+            () ->
+                read(topics.erasureReceipts()).stream()
+                    .filter(one -> one.getRequestId().equals(requestId))
+                    .findFirst(),
+            Optional::isPresent)
+        .orElseThrow();
+  }
+
+  private static UUID submit(String key, String person) {
+    return UUID.fromString(
+        printed(
+                client(
+                    "request",
+                    "submit",
+                    "--subject",
+                    person,
+                    "--model",
+                    "by-hand",
+                    "--regulation",
+                    "GDPR",
+                    "--pseudonym-key",
+                    key))
+            .strip());
   }
 
   @Test
@@ -125,6 +278,9 @@ class RequestCommandsIT {
             .build();
     small.register("m", model, policy);
     await().atMost(PATIENCE).until(() -> phase("m") == Phase.COLLECTING);
+
+    double before = accuracyOnTheClass(Path.of(model.uri()));
+    assertThat(before).as("what is to be forgotten is known").isGreaterThan(0.5);
 
     // When
     int code =
@@ -199,7 +355,7 @@ class RequestCommandsIT {
         .atMost(PATIENCE)
         .untilAsserted(
             () -> {
-              JsonNode said = new ObjectMapper().readTree(status(id));
+              JsonNode said = status(id);
               assertThat(said.path("status").asText()).isEqualTo("IN_PROGRESS");
               assertThat(said.path("results").findValuesAsText("modelId")).containsExactly("fine");
               assertThat(said.path("progress").toString())
@@ -222,7 +378,7 @@ class RequestCommandsIT {
         .atMost(PATIENCE)
         .untilAsserted(
             () -> {
-              JsonNode said = new ObjectMapper().readTree(status(id));
+              JsonNode said = status(id);
               assertThat(said.path("status").asText()).isEqualTo("PENDING");
               assertThat(said.path("accepted").asBoolean(true)).isFalse();
               assertThat(said.path("commands").toString()).contains("GRANTED");
@@ -244,8 +400,11 @@ class RequestCommandsIT {
   }
 
   private static double accuracyOnTheClass(ModelVersion version) {
+    return accuracyOnTheClass(Path.of(URI.create(version.getArtifactUri())));
+  }
+
+  private static double accuracyOnTheClass(Path file) {
     SampleDataset test = Datasets.open(SmallCase.DATASET + "#test");
-    Path file = Path.of(URI.create(version.getArtifactUri()));
     try (LoadedModel model = LoadedModel.load(file, ModelFormat.DJL)) {
       return Evaluator.score(model, test, samplesOf(test, LABEL)).metrics().getAccuracy();
     }

@@ -41,6 +41,9 @@ final class AsyncApi {
   private static final Set<String> SENT =
       Set.of("modelVersions", "erasureReceipts", "jobProgress", "deadLetters");
 
+  /** The topic whose key does not decide its partition. */
+  private static final String FEEDBACK = "requestFeedback";
+
   private final String prefix;
   private final Topics topics;
   private final Map<String, Method> accessors = new LinkedHashMap<>();
@@ -188,7 +191,11 @@ final class AsyncApi {
     }
     if (type == String.class) {
       String keyedBy = topic(method).keyedBy().name().toLowerCase(Locale.ROOT);
-      return key.put("type", "string").put("description", keyedBy + "Id, UTF-8");
+      String description =
+          method.getName().equals(FEEDBACK)
+              ? "requestId, UTF-8; it lies on its subject's partition"
+              : keyedBy + "Id, UTF-8";
+      return key.put("type", "string").put("description", description);
     }
     Schema schema = SpecificData.get().getSchema(type);
     key.put("type", "object").put("description", schema.getDoc());
@@ -295,6 +302,9 @@ final class AsyncApi {
   }
 
   private String description(Method method) {
+    if (method.getName().equals(FEEDBACK)) {
+      return "Inside the application, from tracking to intake: what has to reach the partition that knows a request.";
+    }
     return isEvent(method)
         ? SpecificData.get().getSchema(type(method, 1)).getDoc()
         : "Records that could not be read or processed, as they came, with error headers.";

@@ -137,7 +137,8 @@ class EvaluatorTest {
     int[] retain = IntStream.range(60, 260).toArray();
     int[] holdout = IntStream.range(300, 500).toArray();
     Evaluator evaluator =
-        new Evaluator(DATA, forget, retain, DATA, holdout, earlier, Optional.empty());
+        new Evaluator(
+            DATA, forget, retain, DATA, holdout, earlier, Optional.empty(), Evaluator.Classes.NONE);
     try (LoadedModel parent = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1);
         LoadedModel child = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 2)) {
       Evaluator.Measured before = evaluator.measure(parent, Optional.empty(), Progress.NONE);
@@ -177,7 +178,8 @@ class EvaluatorTest {
             DATA,
             new int[] {5},
             new int[0],
-            Optional.of(HeldOutTargets.of(10, forget, logits)));
+            Optional.of(HeldOutTargets.of(10, forget, logits)),
+            Evaluator.Classes.NONE);
     try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1)) {
       Evaluator.Scores expected =
           evaluator.measure(model, Optional.empty(), Progress.NONE).expected().orElseThrow();

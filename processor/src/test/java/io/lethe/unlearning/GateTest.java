@@ -103,13 +103,53 @@ class GateTest {
             after.holdout(),
             after.expected(),
             earlier,
-            new double[0]);
+            new double[0],
+            Optional.empty());
 
     List<GateCheck> checks = gate(false).check(measured(1000, 750, 1000), withEarlier);
 
     assertThat(check(checks, "forget_gap").getPassed()).isTrue();
     assertThat(check(checks, "earlier_gap").getPassed()).isFalse();
     assertThat(check(checks, "earlier_gap").getValue()).isCloseTo(0.25, within(1e-12));
+  }
+
+  @Test
+  void aClassIsHeldToWhatIsStillKnownOfItAndToNoGap() {
+    Gate gate =
+        new Gate(
+            GateThresholds.newBuilder().setMaxForgetGap(0.05).setMaxMembershipGap(0.05).build());
+    Evaluator.Measured before = measured(1000, 750, 1000);
+
+    List<GateCheck> gone = gate.check(before, ofClass(first(10, 400), first(2, 100)));
+    List<GateCheck> known = gate.check(before, ofClass(first(390, 400), first(95, 100)));
+    List<GateCheck> unseen = gate.check(before, ofClass(first(0, 400), first(30, 100)));
+
+    assertThat(gone)
+        .extracting(GateCheck::getName)
+        .containsExactly("retain_drop", "holdout_drop", "class_accuracy", "class_holdout_accuracy");
+    assertThat(gone).allMatch(GateCheck::getPassed);
+    assertThat(check(gone, "class_accuracy").getValue()).isEqualTo(0.025);
+    assertThat(check(gone, "class_accuracy").getThreshold()).isEqualTo(0.05);
+    assertThat(check(gone, "class_accuracy").getInterval()).contains(Intervals.wilson(10, 400));
+    assertThat(check(known, "class_accuracy").getPassed()).isFalse();
+    assertThat(check(unseen, "class_accuracy").getPassed()).isTrue();
+    assertThat(check(unseen, "class_holdout_accuracy").getPassed()).isFalse();
+  }
+
+  @Test
+  void aClassOfWhichNothingIsLeftToMeasureIsNotConclusive() {
+    Evaluator.Measured before = measured(1000, 750, 1000);
+    Evaluator.Measured after = ofClass(first(0, 0), first(0, 0));
+
+    GateCheck lenient = check(gate(false).check(before, after), "class_accuracy");
+    List<GateCheck> onHoldout = gate(false).check(before, ofClass(first(0, 0), first(0, 100)));
+
+    assertThat(lenient.getPassed()).isTrue();
+    assertThat(lenient.getConclusive()).isFalse();
+    assertThat(check(gate(true).check(before, after), "class_accuracy").getPassed()).isFalse();
+    assertThat(onHoldout)
+        .extracting(GateCheck::getName)
+        .containsExactly("retain_drop", "holdout_drop", "class_holdout_accuracy");
   }
 
   @Test
@@ -129,7 +169,8 @@ class GateTest {
                 after.holdout(),
                 Optional.empty(),
                 new int[0],
-                new double[0]),
+                new double[0],
+                Optional.empty()),
             750);
 
     GateCheck check = check(gate(false).check(measured(1000, 750, 1000), broken), "membership_gap");
@@ -171,7 +212,8 @@ class GateTest {
         onHoldout,
         Optional.empty(),
         new int[0],
-        new double[0]);
+        new double[0],
+        Optional.empty());
   }
 
   private static Evaluator.Measured expecting(Evaluator.Measured measured, int hits) {
@@ -182,13 +224,32 @@ class GateTest {
         measured.holdout(),
         Optional.of(scores(hits)),
         measured.earlier(),
-        measured.retainLogP());
+        measured.retainLogP(),
+        measured.ofClasses());
+  }
+
+  /** A release without a class, whose forget samples are all of it. */
+  private static Evaluator.Measured ofClass(Evaluator.Scores forget, Evaluator.Scores unseen) {
+    Evaluator.Measured measured = measured(1000, 750, 0);
+    return new Evaluator.Measured(
+        measured.evaluation(),
+        forget,
+        measured.retain(),
+        measured.holdout(),
+        Optional.empty(),
+        new int[0],
+        new double[0],
+        Optional.of(new Evaluator.OfClasses(forget, unseen)));
   }
 
   private static Evaluator.Scores scores(int hits) {
-    double[] losses = new double[N];
-    boolean[] right = new boolean[N];
-    for (int i = 0; i < N; i++) {
+    return first(hits, N);
+  }
+
+  private static Evaluator.Scores first(int hits, int n) {
+    double[] losses = new double[n];
+    boolean[] right = new boolean[n];
+    for (int i = 0; i < n; i++) {
       right[i] = i < hits;
       losses[i] = right[i] ? 0.1 : 3;
     }

@@ -3,6 +3,7 @@ package io.lethe.unlearning;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDArray;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.DeepCleanParameters;
@@ -19,11 +20,13 @@ import io.lethe.unlearning.method.DeepClean;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -44,10 +47,14 @@ class UnlearningPipelineTest {
 
   @BeforeEach
   void trainAnAnchor() {
+    trainAnAnchor(3);
+  }
+
+  private void trainAnAnchor(int epochs) {
     anchor = directory.resolve("anchor.params");
     try (LoadedModel model =
         LoadedModel.create(BlockRecipe.cnn(DATA.sampleShape(), 10, 4, 6, 12), 1)) {
-      new Trainer(new TrainingRecipe(3, 16, 0.01, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1))
+      new Trainer(new TrainingRecipe(epochs, 16, 0.01, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1))
           .train(model, DATA, IntStream.range(0, 240).toArray(), Progress.NONE);
       model.write(anchor);
     }
@@ -154,6 +161,43 @@ class UnlearningPipelineTest {
     assertThat(result.verdict()).isEqualTo(Verdict.HOLD);
     assertThat(result.checks()).noneMatch(GateCheck::getPassed);
     assertThat(output).exists();
+  }
+
+  @Test
+  void aClassIsReleasedWhenItIsForgottenWhateverIsSaidOfItsSamples() {
+    trainAnAnchor(12);
+    int[] ones = ofClass(1);
+    float[] knowing = new float[10 * ones.length];
+    IntStream.range(0, ones.length).forEach(i -> knowing[10 * i + 1] = 9);
+
+    UnlearningResult result =
+        run(
+            ones,
+            Set.of(1),
+            Optional.of(HeldOutTargets.of(10, ones, knowing)),
+            new Step("without-ones", model -> silence(model, 1)));
+
+    assertThat(result.checks())
+        .extracting(GateCheck::getName)
+        .containsExactly(
+            Gate.RETAIN_DROP, Gate.HOLDOUT_DROP, Gate.CLASS_ACCURACY, Gate.CLASS_HOLDOUT_ACCURACY);
+    assertThat(result.verdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.forgottenClasses().orElseThrow().before()).isGreaterThan(0.2);
+    assertThat(result.forgottenClasses().orElseThrow().after()).isZero();
+  }
+
+  @Test
+  void aModelThatStillKnowsTheClassIsHeld() {
+    trainAnAnchor(12);
+    int[] ones = ofClass(1);
+
+    UnlearningResult result =
+        run(ones, Set.of(1), Optional.empty(), new Step("nothing", model -> {}));
+
+    assertThat(result.verdict()).isEqualTo(Verdict.HOLD);
+    assertThat(result.checks().stream().filter(check -> !check.getPassed()))
+        .extracting(GateCheck::getName)
+        .containsExactly(Gate.CLASS_ACCURACY, Gate.CLASS_HOLDOUT_ACCURACY);
   }
 
   @Test
@@ -271,6 +315,80 @@ class UnlearningPipelineTest {
       UnlearningPolicy policy) {
     return new UnlearningRequest(
         anchor, ModelFormat.DJL, DATA, HOLDOUT, batch, erased, retain, gone, policy, 1, output);
+  }
+
+  private static int[] ofClass(int label) {
+    return IntStream.range(0, DATA.size()).filter(i -> DATA.label(i) == label).toArray();
+  }
+
+  /** A job whose ladder is these steps. */
+  private UnlearningResult run(
+      int[] batch, Set<Integer> classes, Optional<HeldOutTargets> targets, Step... steps) {
+    UnlearningPolicy policy =
+        UnlearningPolicy.newBuilder(
+                policy(GateThresholds.newBuilder().setMaxForgetGap(0.05).build()))
+            .setLadder(Arrays.stream(steps).map(Step::name).toList())
+            .build();
+    return new UnlearningPipeline(new Ladder(List.of(steps)))
+        .unlearn(
+            new UnlearningRequest(
+                anchor,
+                ModelFormat.DJL,
+                DATA,
+                HOLDOUT,
+                batch,
+                NONE,
+                all,
+                all.zero(),
+                targets,
+                Optional.empty(),
+                classes,
+                Optional.empty(),
+                policy,
+                1,
+                directory.resolve("steps.params")),
+            Progress.NONE);
+  }
+
+  /** The class is never said again. */
+  private static void silence(LoadedModel model, int label) {
+    NDArray bias =
+        model.weights().stream()
+            .filter(weight -> weight.name().equals("output.bias"))
+            .findFirst()
+            .orElseThrow()
+            .array();
+    float[] values = bias.toFloatArray();
+    values[label] = -1e6f;
+    try (NDArray without = model.manager().create(values)) {
+      without.copyTo(bias);
+    }
+  }
+
+  /** A method of a test's own; its control does nothing. */
+  private record Step(String name, Consumer<LoadedModel> change) implements UnlearningMethod {
+    @Override
+    public Applied apply(UnlearningTask task) {
+      change.accept(task.model());
+      return new Applied(List.of(1), 1, 0, 0);
+    }
+
+    @Override
+    public UnlearningMethod control(Applied applied) {
+      return new Step("control of " + name, model -> {});
+    }
+  }
+
+  private record Ladder(List<Step> steps) implements MethodCatalogue {
+    @Override
+    public List<Entry> entries() {
+      return List.of();
+    }
+
+    @Override
+    public UnlearningMethod create(String name, UnlearningPolicy policy) {
+      return steps.stream().filter(step -> step.name().equals(name)).findFirst().orElseThrow();
+    }
   }
 
   private static GateThresholds gate(double most) {

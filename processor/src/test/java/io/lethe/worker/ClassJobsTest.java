@@ -10,14 +10,19 @@ import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.dataset.SubsetDataset;
+import io.lethe.events.HeldoutMatchParameters;
 import io.lethe.events.JobKind;
 import io.lethe.events.ResolvedClass;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
+import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.HeldOutFile;
+import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Trainer;
 import io.lethe.unlearning.UnlearningException;
@@ -28,10 +33,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Jobs that forget whole classes, and jobs after them. */
 class ClassJobsTest {
@@ -151,12 +159,11 @@ class ClassJobsTest {
     assertThat(result.outcome().getFisherSamples()).isEqualTo(samplesOf(1).size());
   }
 
-  @Test
-  void aClassWhoseSamplesTheSourceHadDeletedIsForgottenWithoutThem() throws IOException {
-    // Given: a model that was registered with a dataset that no longer has the class
+  /** A dataset that no longer has a class, and the anchor's sums over it. */
+  private String deletedAtTheSource(int label) throws IOException {
     int[] left =
         IntStream.range(0, worker.dataset.size())
-            .filter(index -> worker.dataset.label(index) != 1)
+            .filter(index -> worker.dataset.label(index) != label)
             .toArray();
     Path file = directory.resolve("left.npz");
     try (NDManager manager = NDManager.newBaseManager();
@@ -169,12 +176,20 @@ class ClassJobsTest {
       FisherDiagonal sums = new FisherComputer(model).sum(worker.dataset, left, Progress.NONE);
       worker.sums = new FisherSums(sums, sums.zero());
     }
+    return "npz:" + file;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void aClassWhoseSamplesTheSourceHadDeletedIsForgottenWithoutThem(int label) throws IOException {
+    // Given: also of the last class, which the dataset then does not count any more
+    String left = deletedAtTheSource(label);
 
     // When
     JobResult result =
         run(
-            classJob("1")
-                .setDatasetUri("npz:" + file)
+            classJob(Integer.toString(label))
+                .setDatasetUri(left)
                 .setPolicy(worker.policy().setClassLadder(List.of("unsir")).build()));
 
     // Then
@@ -182,7 +197,97 @@ class ClassJobsTest {
     assertThat(result.outcome().getArtifactSha256().orElseThrow())
         .isNotEqualTo(worker.anchor.sha256());
     assertThat(result.outcome().getResolvedClasses())
-        .containsExactly(new ResolvedClass("1", List.of()));
+        .containsExactly(new ResolvedClass(Integer.toString(label), List.of()));
+  }
+
+  @Test
+  void jobsGoOnWhenTheLastClassIsGoneAtTheSource() throws IOException {
+    // Given: targets of three classes for a dataset of two
+    String left = deletedAtTheSource(2);
+    worker.targets = new HeldOutRows(3, List.of("0", "1"), new float[6]);
+
+    // When
+    JobResult result = run(towardTargets(left));
+
+    // Then
+    assertThat(result.outcome().getMethod()).contains("heldout-match");
+  }
+
+  @Test
+  void targetsOfOtherClassesThanTheModelsAreRefused() {
+    // Given
+    worker.targets = new HeldOutRows(4, worker.samples(0, 2), new float[8]);
+
+    // When
+    JobResult result =
+        worker.runner.run(worker.job(JobKind.UNLEARN, worker.samples(0, 2)).build(), Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.FAILED);
+    assertThat(result.outcome().getRetryable()).isFalse();
+    assertThat(result.outcome().getError().orElseThrow())
+        .contains("held-out targets of 4 classes for a model of 3");
+  }
+
+  private UnlearningJob.Builder towardTargets(String dataset) {
+    return worker
+        .job(JobKind.UNLEARN, List.of("0", "1"))
+        .setDatasetUri(dataset)
+        .setPolicy(
+            worker
+                .policy()
+                .setLadder(List.of("heldout-match"))
+                .setHeldoutMatch(HeldoutMatchParameters.newBuilder().setSteps(2).build())
+                .build());
+  }
+
+  @Test
+  void targetsAreAsSureAsTheAnchorIsOfTheClassesThatItKnows() throws IOException {
+    // Given: own predictions, and a holdout set with a class that the anchor was trained without
+    int[] all = IntStream.range(0, 80).toArray();
+    float[] logits = new float[240];
+    IntStream.range(0, 240).forEach(i -> logits[i] = 0.1f * (i % 7));
+    HeldOutTargets own = HeldOutTargets.of(3, all, logits);
+    Path file = directory.resolve("own.npz");
+    HeldOutFile.write(file, worker.dataset, all, own);
+    worker.excluded = samplesOf(1);
+    worker.excludedClasses = List.of("1");
+    SampleDataset holdout = Datasets.open(HOLDOUT);
+    SampleDataset known =
+        SubsetDataset.without(
+            holdout,
+            IntStream.range(0, holdout.size())
+                .filter(index -> holdout.label(index) == 1)
+                .mapToObj(holdout::sampleId)
+                .toList());
+    int[] kept = all(worker.dataset, index -> worker.dataset.label(index) != 1);
+    HeldOutTargets rest = HeldOutTargets.of(3, kept, own.logits(kept));
+    float[] expected;
+    float[] overAll;
+    try (LoadedModel anchor = worker.load(worker.anchor)) {
+      expected = Confidence.adjusted(rest, anchor, known).logits(kept);
+      overAll = Confidence.adjusted(rest, anchor, holdout).logits(kept);
+    }
+
+    // When
+    JobResult result =
+        run(
+            worker
+                .job(JobKind.ANCHOR, List.of())
+                .setFisher(false)
+                .setHeldout(true)
+                .setHoldoutUri(HOLDOUT)
+                .setHeldoutUri(file.toUri().toString())
+                .setHeldoutSha256(Sha256.of(file)));
+
+    // Then
+    assertThat(result.targets().orElseThrow().logits())
+        .containsExactly(expected)
+        .isNotEqualTo(overAll);
+  }
+
+  private static int[] all(SampleDataset dataset, IntPredicate wanted) {
+    return IntStream.range(0, dataset.size()).filter(wanted).toArray();
   }
 
   @Test

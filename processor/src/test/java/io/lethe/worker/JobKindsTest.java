@@ -109,8 +109,29 @@ class JobKindsTest {
     } finally {
       ComputeThreads.set(threads);
     }
+  }
+
+  @Test
+  void foldsAreThereUntilTheTargetsArePublished() throws IOException {
+    // Given: a worker that died before its targets were published
+    UnlearningJob job = targetsJob().build();
+    HeldOutRows lost = worker.runner.run(job, Progress.NONE).targets().orElseThrow();
+
+    // When
+    JobResult again =
+        worker.runner.run(
+            job, (stage, done, total) -> assertThat(stage).isNotEqualTo(JobStage.TRAIN));
+
+    // Then
+    assertThat(again.targets().orElseThrow().logits()).containsExactly(lost.logits());
+    assertThat(kept()).hasSize(2);
+    again.reported().run();
+    assertThat(kept()).isEmpty();
+  }
+
+  private List<Path> kept() throws IOException {
     try (var kept = Files.list(directory.resolve("artifacts").resolve("kept"))) {
-      assertThat(kept).isEmpty();
+      return kept.toList();
     }
   }
 

@@ -1,6 +1,7 @@
 package io.lethe.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.FisherChunk;
@@ -14,6 +15,7 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
+import io.lethe.heldout.HeldOutRows;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.Topics;
 import java.time.Clock;
@@ -23,11 +25,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.MockProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.Cluster;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.PartitionInfo;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.Test;
 
@@ -54,13 +62,7 @@ class JobReporterTest {
   @Test
   void theOutcomeGoesAheadOfTheUpdateAndTheCommitMarkerIsLast() {
     // Given
-    JobReporter reporter =
-        new JobReporter(
-            new EventProducer(sent),
-            topics,
-            "w",
-            Clock.fixed(NOW, ZoneOffset.UTC),
-            FisherEncoding.FLOAT32);
+    JobReporter reporter = reporter(sent);
     FisherDiagonal sums =
         new FisherDiagonal(
             List.of(new FisherDiagonal.Tensor("w", List.of(300_000L), new float[300_000])), 7);
@@ -90,6 +92,50 @@ class JobReporterTest {
     assertThat(chunks.subList(0, 3)).allMatch(chunk -> chunk.getCommit().isEmpty());
     assertThat(chunks.get(3).getCommit().orElseThrow().getChunks()).isEqualTo(3);
     assertThat(chunks.get(3).getCommit().orElseThrow().getSamples()).isEqualTo(7);
+  }
+
+  @Test
+  void whatAJobKeptGoesWhenTheBrokerHasItsResultAndNotBefore() {
+    // Given
+    MockProducer<byte[], byte[]> broken =
+        new MockProducer<>(
+            cluster(), true, null, new ByteArraySerializer(), new ByteArraySerializer()) {
+          @Override
+          public synchronized Future<RecordMetadata> send(
+              ProducerRecord<byte[], byte[]> record, Callback callback) {
+            if (record.topic().equals(topics.heldoutTargets().name())) {
+              callback.onCompletion(null, new TimeoutException("the broker is away"));
+              return CompletableFuture.failedFuture(new TimeoutException("the broker is away"));
+            }
+            return super.send(record, callback);
+          }
+        };
+    AtomicInteger deleted = new AtomicInteger();
+    JobResult result =
+        new JobResult(
+            outcome(),
+            Optional.empty(),
+            Optional.of(new HeldOutRows(2, List.of("s"), new float[2])),
+            deleted::incrementAndGet);
+
+    // When
+    assertThatThrownBy(() -> reporter(broken).result(job(), result))
+        .hasRootCauseInstanceOf(TimeoutException.class);
+    int before = deleted.get();
+    reporter(sent).result(job(), result);
+
+    // Then
+    assertThat(before).isZero();
+    assertThat(deleted).hasValue(1);
+  }
+
+  private JobReporter reporter(MockProducer<byte[], byte[]> producer) {
+    return new JobReporter(
+        new EventProducer(producer),
+        topics,
+        "w",
+        Clock.fixed(NOW, ZoneOffset.UTC),
+        FisherEncoding.FLOAT32);
   }
 
   private static JobOutcome outcome() {

@@ -130,7 +130,12 @@ final class WorkerCase {
                 .setReservoirSamples(20)
                 .setRepairEpochs(0)
                 .build())
-        .setGate(GateThresholds.newBuilder().setMaxRetainDrop(1).setMaxHoldoutDrop(1).build());
+        .setGate(
+            GateThresholds.newBuilder()
+                .setMaxRetainDrop(1)
+                .setMaxHoldoutDrop(1)
+                .setMaxClassAccuracy(1)
+                .build());
   }
 
   UnlearningJob.Builder job(JobKind kind, List<String> samples) {

@@ -95,17 +95,18 @@ public final class DatamodelMatching implements UnlearningMethod {
       forget = predict(task, direction(task, job), task.forget(), job);
     }
     double scale = scale(task, forget, Losses.unseenLoss(task));
-    int classes = task.dataset().classes();
-    HeldOutTargets targets = HeldOutTargets.of(classes, task.forget(), forget.at(scale));
+    float[] predicted = forget.at(scale);
+    HeldOutTargets targets =
+        HeldOutTargets.of(predicted.length / task.forget().length, task.forget(), predicted);
     task.progress().at(JobStage.METHOD, 1, 1);
-    double predicted = FineTuning.since(start);
+    double prepared = FineTuning.since(start);
     List<Integer> selected =
         HeldoutMatch.match(task, parameters.matching(), Optional.of(targets)).selected();
     return new Applied(
         selected,
         task.model().weights().stream().mapToLong(w -> w.array().getShape().size()).sum(),
-        predicted,
-        FineTuning.since(start) - predicted);
+        prepared,
+        FineTuning.since(start) - prepared);
   }
 
   @Override
@@ -222,8 +223,8 @@ public final class DatamodelMatching implements UnlearningMethod {
   }
 
   static double loss(UnlearningTask task, float[] logits) {
-    int classes = task.dataset().classes();
     int[] samples = task.forget();
+    int classes = logits.length / samples.length;
     double sum = 0;
     for (int s = 0; s < samples.length; s++) {
       float[] row = Arrays.copyOfRange(logits, s * classes, (s + 1) * classes);

@@ -82,16 +82,17 @@ public final class DeepClean implements UnlearningMethod {
   @Override
   public Optional<String> missing(UnlearningTask task) {
     DeepCleanParameters parameters = task.policy().getDeepclean();
-    if (parameters.getTowardTargets()
-        && !task.targets().map(targets -> targets.cover(task.forget())).orElse(false)) {
-      return Optional.of("held-out targets of all forget samples");
-    }
     return Needs.fisherSums(task)
+        .or(() -> parameters.getTowardTargets() ? toward(task) : Optional.empty())
         .or(
             () ->
                 parameters.getSearchTrials() > 0
                     ? Needs.forgetSamples(task).or(() -> Needs.unseenSamples(task))
                     : Optional.empty());
+  }
+
+  private static Optional<String> toward(UnlearningTask task) {
+    return Needs.forgetSamples(task).or(() -> Needs.targets(task));
   }
 
   @Override

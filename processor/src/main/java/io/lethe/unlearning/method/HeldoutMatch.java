@@ -72,9 +72,7 @@ public final class HeldoutMatch implements UnlearningMethod {
 
   @Override
   public Optional<String> missing(UnlearningTask task) {
-    return task.targets().map(targets -> targets.cover(task.forget())).orElse(false)
-        ? Optional.empty()
-        : Optional.of("held-out targets of all forget samples");
+    return Needs.forgetSamples(task).or(() -> Needs.targets(task));
   }
 
   /**
@@ -143,8 +141,9 @@ public final class HeldoutMatch implements UnlearningMethod {
             .toArray();
     try (TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
         Adam adam = Adam.over(task.model().manager(), part.weights())) {
+      float[] outputs = part.outputs(reservoir);
       HeldOutTargets held =
-          HeldOutTargets.of(task.dataset().classes(), reservoir, part.outputs(reservoir));
+          HeldOutTargets.of(outputs.length / reservoir.length, reservoir, outputs);
       int done = 0;
       while (done < parameters.steps()) {
         int steps = Math.min(parameters.roundSteps(), parameters.steps() - done);

@@ -1,5 +1,7 @@
 package io.lethe.unlearning.method;
 
+import io.lethe.events.UnlearningPolicy;
+
 /**
  * Hyperparameters of {@link HeldoutMatch}.
  *
@@ -32,8 +34,12 @@ public record HeldoutMatchParameters(
   public static final HeldoutMatchParameters DEFAULT =
       new HeldoutMatchParameters(10_000, 600, 100, 0.3, 128, 96, 2e-3, 0.1, 0.1, 0.9);
 
-  /** As a policy says them. */
-  static HeldoutMatchParameters of(io.lethe.events.HeldoutMatchParameters policy) {
+  /** As a policy says them: its record, and above it its text by the method's name. */
+  static HeldoutMatchParameters of(UnlearningPolicy policy) {
+    return ParameterText.read(policy, HeldoutMatch.NAME, of(policy.getHeldoutMatch()));
+  }
+
+  private static HeldoutMatchParameters of(io.lethe.events.HeldoutMatchParameters policy) {
     return new HeldoutMatchParameters(
         policy.getReservoirSamples(),
         policy.getSteps(),

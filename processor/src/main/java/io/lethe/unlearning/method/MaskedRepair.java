@@ -72,11 +72,8 @@ final class MaskedRepair {
       return Optional.empty();
     }
     int[] reservoir = reservoir();
-    return Optional.of(
-        HeldOutTargets.of(
-            task.dataset().classes(),
-            reservoir,
-            CrossFit.logits(task.model(), task.dataset(), reservoir)));
+    float[] outputs = CrossFit.logits(task.model(), task.dataset(), reservoir);
+    return Optional.of(HeldOutTargets.of(outputs.length / reservoir.length, reservoir, outputs));
   }
 
   private NDList masks(NDManager job, List<BitSet> selection) {
@@ -130,7 +127,7 @@ final class MaskedRepair {
 
   private NDArray towardTargets(
       NDManager scope, HeldOutTargets anchor, int[] retain, int[] forget) {
-    HeldoutMatch.Weights weights = HeldoutMatchParameters.DEFAULT.weights();
+    HeldoutMatch.Weights weights = HeldoutMatchParameters.of(task.policy()).weights();
     return HeldoutMatch.loss(
         task, scope, anchor, retain, task.targets(), forget, weights, this::logits);
   }

@@ -34,12 +34,7 @@ public final class Methods implements MethodCatalogue {
                 HeldoutMatch.NAME,
                 "fine-tune toward held-out targets (after arXiv 2410.23232)",
                 ParameterText.of(HeldoutMatchParameters.DEFAULT)),
-            policy ->
-                new HeldoutMatch(
-                    ParameterText.read(
-                        policy,
-                        HeldoutMatch.NAME,
-                        HeldoutMatchParameters.of(policy.getHeldoutMatch())))));
+            policy -> new HeldoutMatch(HeldoutMatchParameters.of(policy))));
     add(
         FineTune.NAME,
         "train on retained samples only: a baseline (arXiv 1911.04933)",

@@ -21,6 +21,18 @@ final class Needs {
     return unless(!task.forgetClasses().isEmpty(), "whole classes to forget");
   }
 
+  /** Of a whole class no model that never saw a sample says what one without the class would. */
+  static Optional<String> targets(UnlearningTask task) {
+    return unless(
+            task.forgetClasses().isEmpty(),
+            "single samples to forget: held-out targets of a class know it by its other samples")
+        .or(
+            () ->
+                unless(
+                    task.targets().map(targets -> targets.cover(task.forget())).orElse(false),
+                    "held-out targets of all forget samples"));
+  }
+
   static Optional<String> recipe(UnlearningTask task) {
     return unless(task.retraining().isPresent(), "the model's training recipe");
   }

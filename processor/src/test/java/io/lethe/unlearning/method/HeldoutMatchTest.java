@@ -19,20 +19,27 @@ import io.lethe.model.ComputeThreads;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.Evaluator;
+import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.SampleSet;
 import io.lethe.unlearning.Trainer;
 import io.lethe.unlearning.TrainingRecipe;
 import io.lethe.unlearning.UnlearningException;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningTask;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class HeldoutMatchTest {
   private static final SampleDataset DATA =
@@ -73,6 +80,62 @@ class HeldoutMatchTest {
 
       assertThat(distance(CrossFit.logits(model, DATA, FORGET), already)).isLessThan(1e-4);
     }
+  }
+
+  @Test
+  void aModelMayKnowMoreClassesThanTheDatasetHas() {
+    Supplier<LoadedModel> wide =
+        () -> LoadedModel.create(BlockRecipe.cnn(new Shape(1, 8, 8), 6, 6, 16), 1);
+
+    HeldOutTargets targets =
+        new CrossFit(wide, RECIPE, 3)
+            .run(DATA, ALL, i -> DATA.subject(i).orElseThrow(), 1, Progress.NONE);
+
+    assertThat(targets.classes()).isEqualTo(6);
+    float[] wanted = targets.logits(FORGET);
+    for (UnlearningMethod method :
+        List.of(
+            new HeldoutMatch(PARAMETERS),
+            new DatamodelMatching(new DatamodelMatching.Parameters(0.1, 10, PARAMETERS)),
+            new DeepClean())) {
+      try (LoadedModel model = wide.get()) {
+        new Trainer(RECIPE).train(model, DATA, ALL, Progress.NONE);
+        UnlearningTask task = withSums(task(model, Optional.of(targets)));
+        double distance = distance(CrossFit.logits(model, DATA, FORGET), wanted);
+
+        assertThat(method.missing(task)).isEmpty();
+        method.apply(task);
+
+        double now = distance(CrossFit.logits(model, DATA, FORGET), wanted);
+        if (method.name().equals(HeldoutMatch.NAME)) {
+          assertThat(now).isLessThan(0.5 * distance);
+        } else {
+          assertThat(now).isFinite().isNotEqualTo(distance);
+        }
+      }
+    }
+  }
+
+  /** With what DeepClean toward targets and datamodel matching read as well. */
+  private static UnlearningTask withSums(UnlearningTask task) {
+    FisherComputer fisher = new FisherComputer(task.model());
+    return new UnlearningTask(
+        task.model(),
+        task.dataset(),
+        task.forget(),
+        Set.of(),
+        task.repairPool(),
+        Optional.of(new SampleSet(DATA, RETAIN)),
+        fisher.sum(DATA, RETAIN, Progress.NONE),
+        fisher.sum(DATA, FORGET, Progress.NONE),
+        task.targets(),
+        Optional.empty(),
+        UnlearningPolicy.newBuilder(task.policy())
+            .setDeepclean(
+                DeepCleanParameters.newBuilder().setQuantile(0.2).setTowardTargets(true).build())
+            .build(),
+        1,
+        Progress.NONE);
   }
 
   @Test
@@ -228,6 +291,48 @@ class HeldoutMatchTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"heldout-match", "deepclean"})
+  void neitherNothingNorAWholeClassIsLedTowardTargets(String name) {
+    try (LoadedModel model = trained()) {
+      UnlearningTask records = withSums(task(model, uniformTargets()));
+      UnlearningTask nothing = records.with(new int[0], RETAIN);
+      UnlearningTask wholeClass =
+          new UnlearningTask(
+              model,
+              DATA,
+              FORGET,
+              Set.of(1),
+              RETAIN,
+              records.unseen(),
+              records.retainSums(),
+              records.erasedSums(),
+              records.targets(),
+              Optional.empty(),
+              records.policy(),
+              1,
+              Progress.NONE);
+      UnlearningMethod method = MethodCatalogue.installed().create(name, records.policy());
+
+      assertThat(method.missing(records)).isEmpty();
+      assertThat(method.missing(nothing).orElseThrow()).contains("samples to forget");
+      assertThat(method.missing(wholeClass).orElseThrow()).contains("single samples");
+    }
+  }
+
+  @Test
+  void overTheLastLayersTheWeightsAreTheSameTwice() {
+    List<List<float[]>> runs = new ArrayList<>();
+    for (int run = 0; run < 2; run++) {
+      try (LoadedModel model = trained()) {
+        new HeldoutMatch(new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 0.9))
+            .apply(task(model, uniformTargets()));
+        runs.add(Cases.weights(model));
+      }
+    }
+    assertThat(runs.get(1)).usingRecursiveComparison().isEqualTo(runs.get(0));
+  }
+
   @Test
   void foldsAreWholeSubjectsOfNearlyEqualSize() {
     CrossFit crossFit = new CrossFit(HeldoutMatchTest::untrained, RECIPE, 5);
@@ -330,22 +435,23 @@ class HeldoutMatchTest {
   /** Mean absolute difference of log-probabilities. */
   private static double distance(float[] left, float[] right) {
     double sum = 0;
-    for (int row = 0; row < left.length; row += 4) {
-      double[] a = logSoftmax(left, row);
-      double[] b = logSoftmax(right, row);
-      for (int c = 0; c < 4; c++) {
+    int classes = left.length / FORGET.length;
+    for (int row = 0; row < left.length; row += classes) {
+      double[] a = logSoftmax(left, row, classes);
+      double[] b = logSoftmax(right, row, classes);
+      for (int c = 0; c < classes; c++) {
         sum += Math.abs(a[c] - b[c]);
       }
     }
     return sum / left.length;
   }
 
-  private static double[] logSoftmax(float[] logits, int row) {
+  private static double[] logSoftmax(float[] logits, int row, int classes) {
     double sum = 0;
-    for (int c = 0; c < 4; c++) {
+    for (int c = 0; c < classes; c++) {
       sum += Math.exp(logits[row + c]);
     }
     double log = Math.log(sum);
-    return IntStream.range(0, 4).mapToDouble(c -> logits[row + c] - log).toArray();
+    return IntStream.range(0, classes).mapToDouble(c -> logits[row + c] - log).toArray();
   }
 }
