@@ -23,8 +23,8 @@ import org.apache.kafka.streams.state.KeyValueIterator;
  * <p>Whole classes and single samples are forgotten by different methods, so that a batch is of the
  * one or the other: of what its oldest task is. Both count toward the rules by which it fires; what
  * is of the other kind then waits, by its own age and due dates, for a batch of its own. Classes
- * that stand among samples are passed over: they are few, and would else cut batches short. Only a
- * retraining serves both at once.
+ * that stand among samples are passed over, until one is due itself and leads the next batch: they
+ * are few, and would else cut batches short. Only a retraining serves both at once.
  */
 final class Batches {
   /** Of a policy that never fires by age, without an overflow. */
@@ -69,22 +69,33 @@ final class Batches {
     this.answers = answers;
   }
 
-  /** When the pending batch fires if nothing more arrives. */
+  /** When the pending batch fires if nothing more arrives; not before that, perhaps later. */
   Instant firesAt(ModelState state) {
+    return firesAt(
+        state, state.getOldestPendingAt().orElseThrow(), state.getNearestDueAt().orElseThrow());
+  }
+
+  private Instant firesAt(ModelState state, Instant arrivedAt, Instant dueAt) {
     Duration maxAge = Duration.ofMillis(state.getRegistration().getPolicy().getMaxAgeMillis());
-    Instant byAge =
-        state
-            .getOldestPendingAt()
-            .orElseThrow()
-            .plus(maxAge.compareTo(LONGEST) > 0 ? LONGEST : maxAge);
-    Instant byDueDate = state.getNearestDueAt().orElseThrow().minus(LeadTime.of(state, settings));
+    Instant byAge = arrivedAt.plus(maxAge.compareTo(LONGEST) > 0 ? LONGEST : maxAge);
+    Instant byDueDate = dueAt.minus(LeadTime.of(state, settings));
     return byAge.isBefore(byDueDate) ? byAge : byDueDate;
   }
 
   /** Fires the pending batch when a rule of the policy says so. */
   ModelState fireIfDue(ModelState state) {
     ModelState next = state;
-    while (isDue(next)) {
+    while (isCollecting(next)) {
+      if (!isFull(next)) {
+        if (firesAt(next).isAfter(emitter.now())) {
+          return next;
+        }
+        // What decides may have been withdrawn, or served.
+        next = pending.rescanned(next);
+        if (firesAt(next).isAfter(emitter.now())) {
+          return next;
+        }
+      }
       next = fire(next);
     }
     return next;
@@ -98,7 +109,9 @@ final class Batches {
     String modelId = state.getRegistration().getModelId();
     // Whole classes first: most of their samples are among the samples that are carried too.
     List<String> classes =
-        state.getCarriedClasses() > 0 ? stores.classes(modelId).carried() : List.of();
+        state.getCarriedClasses() > 0
+            ? stores.classes(modelId).carried(settings.maxSamplesPerJob(), MAX_ID_BYTES)
+            : List.of();
     List<String> samples =
         classes.isEmpty()
             ? stores.carried(modelId, settings.maxSamplesPerJob(), MAX_ID_BYTES)
@@ -107,7 +120,9 @@ final class Batches {
         jobs.started(
             ModelState.newBuilder(state).setBatchEnd(state.getFirstTask()).build(),
             JobKind.UNLEARN,
-            classes.isEmpty() ? "carried/" + state.getCarriedSamples() : "carried/classes");
+            classes.isEmpty()
+                ? "carried/" + state.getCarriedSamples()
+                : "carried/classes/" + state.getCarriedClasses());
     jobs.offer(
         jobs.job(unlearning, JobKind.UNLEARN)
             .setSampleIds(samples)
@@ -118,14 +133,20 @@ final class Batches {
     return unlearning;
   }
 
-  private boolean isDue(ModelState state) {
-    if (state.getPhase() != Phase.COLLECTING || state.getPendingRequests() == 0) {
-      return false;
-    }
+  private static boolean isCollecting(ModelState state) {
+    return state.getPhase() == Phase.COLLECTING && state.getPendingRequests() > 0;
+  }
+
+  private static boolean isFull(ModelState state) {
     UnlearningPolicy policy = state.getRegistration().getPolicy();
     return state.getPendingRequests() >= policy.getMaxRequests()
-        || state.getPendingSamples() >= policy.getMaxSamples()
-        || !firesAt(state).isAfter(emitter.now());
+        || state.getPendingSamples() >= policy.getMaxSamples();
+  }
+
+  /** Whether the task alone fires a batch. */
+  private boolean isDue(ModelState state, ErasureTask task) {
+    return !firesAt(state, task.getArrivedAt().orElseThrow(), task.getDueAt())
+        .isAfter(emitter.now());
   }
 
   private ModelState fire(ModelState state) {
@@ -173,13 +194,14 @@ final class Batches {
         var entry = tasks.next();
         ErasureTask task = entry.value;
         List<String> ids = task.getSampleIds();
-        long idBytes = bytes(ids);
+        long idBytes = bytes(ids) + bytes(task.getClasses());
         boolean full =
             requests >= settings.maxSamplesPerJob()
                 || samples.size() + ids.size() > settings.maxSamplesPerJob()
                 || bytes + idBytes > MAX_ID_BYTES;
         boolean otherKind = !mixed && ofClasses == task.getClasses().isEmpty();
-        if (requests > 0 && (full || (otherKind && ofClasses))) {
+        boolean leadsTheNext = otherKind && (ofClasses || isDue(state, task));
+        if (requests > 0 && (full || leadsTheNext)) {
           end = BatchingStores.sequence(entry.key);
           break;
         }
@@ -188,10 +210,7 @@ final class Batches {
           continue;
         }
         ofClasses = !task.getClasses().isEmpty();
-        ids.stream().filter(id -> !stores.isErased(state, id)).forEach(samples::add);
-        task.getClasses().stream()
-            .filter(label -> !stores.classes(modelId).isForgotten(label))
-            .forEach(classes::add);
+        stores.collect(state, task, samples, classes);
         trace.add(task);
         requests++;
         requestedSamples += ids.size();
@@ -199,12 +218,10 @@ final class Batches {
       }
     }
     ModelState taken =
-        pending.rescanned(
-            ModelState.newBuilder(pending.behind(state, passedOver))
-                .setBatchEnd(end)
-                .setPendingRequests(state.getPendingRequests() - requests)
-                .setPendingSamples(state.getPendingSamples() - requestedSamples)
-                .build());
+        ModelState.newBuilder(
+                pending.less(pending.behind(state, passedOver), requests, requestedSamples))
+            .setBatchEnd(end)
+            .build();
     return new Batch(taken, List.copyOf(samples), List.copyOf(classes), requests, trace.trace());
   }
 

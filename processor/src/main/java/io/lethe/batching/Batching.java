@@ -1,6 +1,5 @@
 package io.lethe.batching;
 
-import io.lethe.events.CompletionStage;
 import io.lethe.events.FisherChunk;
 import io.lethe.events.HeldOutChunk;
 import io.lethe.events.HeldOutKey;
@@ -12,11 +11,13 @@ import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestCommand;
+import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import io.lethe.streams.TracedContext;
+import io.lethe.topics.Registrations;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.Optional;
@@ -72,7 +73,7 @@ final class Batching {
     jobs = new Jobs(settings, stores, emitter);
     answers = new Answers(stores, emitter);
     batches = new Batches(settings, stores, emitter, pending, jobs, answers);
-    retrainings = new Retrainings(settings, stores, emitter, batches, jobs);
+    retrainings = new Retrainings(settings, emitter, batches, jobs);
     anchors = new Anchors(stores, emitter, pending, jobs, answers);
     releases = new Releases(attestor, stores, emitter, jobs, answers, anchors);
   }
@@ -84,21 +85,20 @@ final class Batching {
     if (value.isEmpty()) {
       if (there) {
         put(anchors.retired(known));
+      } else if (known == null) {
+        retireEarly(modelId);
       }
       return;
     }
     ModelRegistered registration = value.get();
-    if (modelId.isEmpty()
-        || modelId.indexOf('\u0000') >= 0
-        || !registration.getModelId().equals(modelId)) {
+    Registrations.objection(modelId, registration)
+        .ifPresent(
+            objection -> {
+              throw new InvalidModelException(objection);
+            });
+    if (there && known.getAwaitingExact() > 0 && registration.getRecipe().isEmpty()) {
       throw new InvalidModelException(
-          "a modelId must be the record's key, not be empty and hold no NUL");
-    }
-    boolean awaited = there && known.getAwaitingExact() > 0;
-    boolean exact = registration.getPolicy().getCompletion() == CompletionStage.EXACT;
-    if (registration.getRecipe().isEmpty() && (exact || awaited)) {
-      throw new InvalidModelException(
-          "requests that a model trained anew completes take a recipe that trains it");
+          "requests wait for this model to be trained anew: that takes a recipe");
     }
     if (known == null) {
       put(takeEarly(anchors.first(registration)));
@@ -132,7 +132,7 @@ final class Batching {
 
   private ModelState take(ModelState state, ErasureTask task) {
     if (task.getCommand() != RequestCommand.ERASE) {
-      return pending.command(state, task);
+      return jobs.endedIfWithdrawn(pending.command(state, task));
     }
     if (state.getPhase() == Phase.RETIRED) {
       answers.retired(task); // intake had not heard of it yet
@@ -154,6 +154,21 @@ final class Batching {
     return next;
   }
 
+  /** Answers what waited for a model that will not come. */
+  private void retireEarly(String modelId) {
+    try (KeyValueIterator<Bytes, ErasureTask> early = stores.early(modelId)) {
+      while (early.hasNext()) {
+        var entry = early.next();
+        if (entry.value.getCommand() == RequestCommand.ERASE) {
+          answers.retired(entry.value);
+        } else {
+          pending.refuse(entry.value);
+        }
+        stores.deleteEarly(entry.key);
+      }
+    }
+  }
+
   /** Takes the end of a job. */
   void onOutcome(JobOutcome outcome) {
     ModelState state = stores.model(outcome.getModelId());
@@ -163,6 +178,9 @@ final class Batching {
     boolean superseded = outcome.getAttempt() < state.getAttempt();
     if (superseded && outcome.getVerdict() != Verdict.RELEASE) {
       return; // of an earlier offer: a newer one is under way
+    }
+    if (outcome.getVerdict() == Verdict.RELEASE) {
+      Releases.requireWhole(outcome, stores.job(outcome.getModelId()).getKind());
     }
     ModelState next =
         switch (outcome.getVerdict()) {
@@ -202,7 +220,18 @@ final class Batching {
         command.getModelId(),
         state.getJobId().orElseThrow(),
         command.getCommand());
-    put(jobs.resume(state, command.getCommand() == ModelCommandKind.RELEASE));
+    put(goOn(resume(state, command.getCommand() == ModelCommandKind.RELEASE)));
+  }
+
+  private ModelState resume(ModelState state, boolean gateOverridden) {
+    UnlearningJob job = jobs.waiting(state);
+    boolean nothingLeft =
+        job.getKind() == JobKind.UNLEARN
+            && job.getSampleIds().isEmpty()
+            && job.getClasses().isEmpty();
+    return nothingLeft
+        ? answers.byCurrentVersion(jobs.ended(state).build()) // erased by earlier batches
+        : jobs.resume(state, job, gateOverridden);
   }
 
   private ModelState retrain(ModelState state) {
@@ -210,21 +239,18 @@ final class Batching {
       throw new InvalidModelException(
           "the model has no recipe to be trained anew by, or nothing was erased from it");
     }
-    boolean jobWaits =
-        switch (state.getPhase()) {
-          case PARKED, HELD, ESCALATED -> true;
-          case ANCHORING, COLLECTING, UNLEARNING, RETRAINING, RETIRED -> false;
-        };
-    JobKind waiting = jobWaits ? stores.job(state.getRegistration().getModelId()).getKind() : null;
-    if (waiting == JobKind.UNLEARN) {
-      return retrainings.instead(state);
+    if (state.getPhase() == Phase.RETRAINING) {
+      return state;
     }
-    if (waiting != null) {
-      return jobs.resume(state, false);
+    ModelState wanted = ModelState.newBuilder(state).setRetrainWanted(true).build();
+    if (!Jobs.waitsForPerson(state)) {
+      return wanted;
     }
-    return state.getPhase() == Phase.RETRAINING
-        ? state
-        : ModelState.newBuilder(state).setRetrainWanted(true).build();
+    return switch (stores.job(state.getRegistration().getModelId()).getKind()) {
+      case UNLEARN -> retrainings.instead(state);
+      case RETRAIN -> resume(state, false);
+      case ANCHOR -> resume(wanted, false); // the retraining needs the anchor first
+    };
   }
 
   /** Takes a sign of life of a job. */

@@ -14,6 +14,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -229,6 +230,13 @@ public final class BatchingStores {
         && erased.get(erasedKey(modelId, EXCLUDED, sampleId)) != null;
   }
 
+  /** Adds what a task asks to forget and the current version knows. */
+  void collect(ModelState state, ErasureTask task, Set<String> samples, Set<String> classes) {
+    task.getSampleIds().stream().filter(id -> !isErased(state, id)).forEach(samples::add);
+    ErasedClasses known = classes(task.getModelId());
+    task.getClasses().stream().filter(label -> !known.isForgotten(label)).forEach(classes::add);
+  }
+
   void markErased(String modelId, String anchorId, String sampleId, UUID jobId) {
     erased.put(erasedKey(modelId, anchorId, sampleId), jobId);
   }
@@ -284,7 +292,12 @@ public final class BatchingStores {
 
   /** Samples of those set aside, sorted: at least one, at most so many and of so many bytes. */
   List<String> carried(String modelId, int limit, int maxBytes) {
-    String prefix = erasedKey(modelId, CARRIED, "");
+    return first(erased, erasedKey(modelId, CARRIED, ""), limit, maxBytes);
+  }
+
+  /** What follows the prefix in the first keys with it: at most so many, and of so many bytes. */
+  static List<String> first(
+      ReadOnlyKeyValueStore<String, UUID> erased, String prefix, int limit, int maxBytes) {
     List<String> found = new ArrayList<>();
     long bytes = 0;
     try (KeyValueIterator<String, UUID> range = erased.prefixScan(prefix, new StringSerializer())) {

@@ -43,9 +43,9 @@ final class ErasedClasses {
     return store.delete(key(CARRIED, label)) != null;
   }
 
-  /** Classes set aside for this anchor, sorted. */
-  List<String> carried() {
-    return carried(store, modelId);
+  /** Classes of those set aside, sorted: at least one, at most so many and of so many bytes. */
+  List<String> carried(int limit, int maxBytes) {
+    return BatchingStores.first(store, key(CARRIED, ""), limit, maxBytes);
   }
 
   /** Sets all aside for the next anchor; returns how many are new. */

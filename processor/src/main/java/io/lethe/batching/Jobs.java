@@ -11,7 +11,9 @@ import io.lethe.state.RequestEventKind;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Locale;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.function.Consumer;
 import org.apache.kafka.common.utils.Bytes;
@@ -115,9 +117,62 @@ final class Jobs {
     return ModelState.newBuilder(state).setPhase(phase).clearRetryAt().clearOutcome().build();
   }
 
+  /** Whether there is a job that goes on only when a person says so. */
+  static boolean waitsForPerson(ModelState state) {
+    return state.getPhase() == Phase.PARKED
+        || state.getPhase() == Phase.HELD
+        || state.getPhase() == Phase.ESCALATED;
+  }
+
+  /**
+   * The job that waits for a person, without the requests that were withdrawn or held meanwhile:
+   * one of them may be what it failed by. Other work has another id.
+   */
+  UnlearningJob waiting(ModelState state) {
+    String modelId = state.getRegistration().getModelId();
+    UnlearningJob job = stores.job(modelId);
+    TreeSet<String> samples = new TreeSet<>();
+    TreeSet<String> classes = new TreeSet<>();
+    int requests = 0;
+    try (KeyValueIterator<Bytes, ErasureTask> tasks =
+        stores.tasks(modelId, state.getFirstTask(), state.getBatchEnd())) {
+      while (tasks.hasNext()) {
+        stores.collect(state, tasks.next().value, samples, classes);
+        requests++;
+      }
+    }
+    int withdrawn = job.getRequests() - requests;
+    return withdrawn == 0
+        ? job
+        : UnlearningJob.newBuilder(job)
+            .setJobId(id(state, job.getJobId() + " without " + withdrawn))
+            .setSampleIds(List.copyOf(samples))
+            .setClasses(List.copyOf(classes))
+            .setRequests(requests)
+            .build();
+  }
+
+  /** Ends a job that waits for a person once all that it was for has been withdrawn or held. */
+  ModelState endedIfWithdrawn(ModelState state) {
+    if (!waitsForPerson(state) || state.getFirstTask() == state.getBatchEnd()) {
+      return state;
+    }
+    String modelId = state.getRegistration().getModelId();
+    try (KeyValueIterator<Bytes, ErasureTask> tasks =
+        stores.tasks(modelId, state.getFirstTask(), state.getBatchEnd())) {
+      if (tasks.hasNext()) {
+        return state;
+      }
+    }
+    // A retraining is for the requests of earlier releases as well.
+    boolean needed =
+        stores.job(modelId).getKind() == JobKind.RETRAIN
+            && (state.getErasedSamples() > 0 || state.getAwaitingExact() > 0);
+    return needed ? state : ended(state).setFirstTask(state.getBatchEnd()).build();
+  }
+
   /** Goes on with a job that waits for a person, under the current policy. */
-  ModelState resume(ModelState state, boolean gateOverridden) {
-    UnlearningJob waiting = stores.job(state.getRegistration().getModelId());
+  ModelState resume(ModelState state, UnlearningJob waiting, boolean gateOverridden) {
     int attempt = state.getAttempt() + 1;
     offer(
         UnlearningJob.newBuilder(waiting)
@@ -129,6 +184,7 @@ final class Jobs {
     return ModelState.newBuilder(state)
         .setPickedUp(false)
         .setPhase(phaseOf(waiting.getKind()))
+        .setJobId(waiting.getJobId())
         .setAttempt(attempt)
         .setFirstAttempt(attempt)
         .setFiredAt(emitter.now()) // the person's time is not the job's

@@ -11,7 +11,7 @@ import org.apache.kafka.streams.state.KeyValueIterator;
 /**
  * The queue of a model's tasks: {@code [firstTask, batchEnd)} is the batch of the running job,
  * {@code [batchEnd, nextTask)} waits for the next. Cancels and legal holds take a task out of what
- * waits and leave a gap; what a job has begun with stays.
+ * waits and leave a gap; what a job has begun with stays, unless the job waits for a person.
  */
 final class PendingTasks {
   private final BatchingStores stores;
@@ -70,7 +70,8 @@ final class PendingTasks {
     }
     ErasureTask pending = pending(state, command);
     if (pending == null) {
-      return refuse(state, command);
+      refuse(command);
+      return state;
     }
     emitter.emit(emitter.answer(command, RequestEventKind.WITHDRAWN));
     return without(state, pending);
@@ -79,7 +80,8 @@ final class PendingTasks {
   private ModelState hold(ModelState state, ErasureTask command) {
     ErasureTask pending = pending(state, command);
     if (pending == null) {
-      return refuse(state, command);
+      refuse(command);
+      return state;
     }
     stores.putHeld(pending);
     emitter.emit(emitter.answer(command, RequestEventKind.HELD));
@@ -104,50 +106,55 @@ final class PendingTasks {
       stores.putHeld(ErasureTask.newBuilder(held).setDueAt(command.getDueAt()).build());
       return state;
     }
-    ErasureTask pending = pending(state, command);
-    if (pending == null) {
-      return state;
+    Long sequence = stores.sequence(command);
+    if (sequence != null) {
+      ErasureTask task = stores.task(command.getModelId(), sequence);
+      stores.putTask(sequence, ErasureTask.newBuilder(task).setDueAt(command.getDueAt()).build());
     }
-    stores.putTask(
-        stores.sequence(command),
-        ErasureTask.newBuilder(pending).setDueAt(command.getDueAt()).build());
-    boolean wasNearest =
-        state.getNearestDueAt().filter(at -> !pending.getDueAt().isAfter(at)).isPresent();
-    return wasNearest ? rescanned(state) : state;
+    return state;
   }
 
-  private ModelState refuse(ModelState state, ErasureTask command) {
+  /** Says why a command on a task cannot be granted. */
+  void refuse(ErasureTask command) {
     boolean running = stores.sequence(command) != null;
     boolean held = stores.held(command) != null;
     String reason = running ? "in_progress" : held ? "already_held" : "not_pending";
     emitter.emit(emitter.answer(command, RequestEventKind.REFUSED).setReason(reason));
-    return state;
   }
 
-  /** The request's task if no job has begun with it, else null. */
+  /** The request's task if no job runs with it, else null. */
   private ErasureTask pending(ModelState state, ErasureTask command) {
     Long sequence = stores.sequence(command);
-    return sequence == null || sequence < pendingFrom(state)
-        ? null
-        : stores.task(command.getModelId(), sequence);
+    long from = Jobs.waitsForPerson(state) ? state.getFirstTask() : pendingFrom(state);
+    return sequence == null || sequence < from ? null : stores.task(command.getModelId(), sequence);
   }
 
   private ModelState without(ModelState state, ErasureTask task) {
-    stores.deleteTask(stores.sequence(task), task);
-    ModelState less =
+    long sequence = stores.sequence(task);
+    stores.deleteTask(sequence, task);
+    return sequence < pendingFrom(state)
+        ? state // of a job that waits for a person
+        : less(state, 1, task.getSampleIds().size());
+  }
+
+  /**
+   * Without tasks that were taken out. What the oldest and the nearest of the rest are is left
+   * open: none is older, or due before what the state says, and who acts on that looks first.
+   */
+  ModelState less(ModelState state, int requests, long samples) {
+    ModelState.Builder less =
         ModelState.newBuilder(state)
-            .setPendingRequests(state.getPendingRequests() - 1)
-            .setPendingSamples(state.getPendingSamples() - task.getSampleIds().size())
-            .build();
-    boolean decided =
-        !task.getDueAt().isAfter(state.getNearestDueAt().orElseThrow())
-            || !task.getArrivedAt().orElseThrow().isAfter(state.getOldestPendingAt().orElseThrow());
-    return decided ? rescanned(less) : less;
+            .setPendingRequests(state.getPendingRequests() - requests)
+            .setPendingSamples(state.getPendingSamples() - samples);
+    if (less.getPendingRequests() == 0) {
+      less.clearOldestPendingAt().clearNearestDueAt();
+    }
+    return less.build();
   }
 
   /**
    * Looks anew for the oldest task and the nearest due date among those that wait. Costs a pass
-   * over them; needed only when the task that decided one of the two has left.
+   * over them; needed only before something is done for the sake of the one or the other.
    */
   ModelState rescanned(ModelState state) {
     Instant oldest = null;

@@ -1,5 +1,6 @@
 package io.lethe.batching;
 
+import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.ReleaseMode;
@@ -35,6 +36,24 @@ final class Releases {
     this.anchors = anchors;
   }
 
+  /**
+   * Refuses a release that lacks what its version says: no step may be begun with it, as what one
+   * has written stays where it fails.
+   */
+  static void requireWhole(JobOutcome outcome, JobKind kind) {
+    boolean whole =
+        outcome.getArtifactUri().isPresent()
+            && outcome.getArtifactSha256().isPresent()
+            && outcome.getMethod().isPresent()
+            && outcome.getBefore().isPresent()
+            && outcome.getAfter().isPresent();
+    if (kind != JobKind.ANCHOR && !whole) {
+      throw new InvalidOutcomeException(
+          "a released model needs an artifact, its digest, a method, and how it was measured before"
+              + " and after");
+    }
+  }
+
   /** Ends the job in flight once its outcome is there and all updates that go with it. */
   ModelState completeIfWhole(ModelState state) {
     if (state.getOutcome().isEmpty()) {
@@ -42,7 +61,7 @@ final class Releases {
     }
     JobOutcome outcome = state.getOutcome().get();
     UnlearningJob job = stores.job(outcome.getModelId());
-    return switch (outcome.getKind()) {
+    return switch (job.getKind()) {
       case ANCHOR ->
           (!job.getFisher() || isSummed(state, outcome.getJobId()))
                   && (!job.getHeldout() || isPredicted(state, outcome.getJobId()))
@@ -72,25 +91,29 @@ final class Releases {
   private ModelState release(ModelState state, UnlearningJob job, JobOutcome outcome) {
     String modelId = outcome.getModelId();
     List<String> forgotten = forgotten(job, outcome);
-    Carried carried = markErased(state, job, forgotten);
     if (forgotten.isEmpty()
         && !job.getCarriedOver()
         && outcome.getArtifactSha256().orElseThrow().equals(state.getArtifactSha256())) {
       // Classes that the dataset lacks, or of which all was erased: there is nothing to publish.
+      markErased(state, job, forgotten);
       return answers.byCurrentVersion(jobs.ended(state).build());
     }
+    int erased = state.getErasedSamples() + forgotten.size();
+    // Signed before the first write: what fails here must not leave half a release behind.
+    ModelVersion version =
+        attestor.apply(
+            published(state, job, outcome)
+                .setAnchorId(state.getAnchorId())
+                .setSamples(forgotten.size())
+                .setErasedSamples(erased)
+                .build());
+    Carried carried = markErased(state, job, forgotten);
     if (job.getPolicy().getMode() == ReleaseMode.CHAINED) {
       stores.heldOut().delete(modelId, state.getAnchorId(), forgotten);
     }
-    int erased = state.getErasedSamples() + forgotten.size();
-    ModelVersion version =
-        published(state, job, outcome)
-            .setAnchorId(state.getAnchorId())
-            .setSamples(forgotten.size())
-            .setErasedSamples(erased)
-            .build();
+    emitter.emit(version, job.getTrace());
     return answers.byRelease(
-        versioned(state, attested(version, job), carried)
+        versioned(state, version, carried)
             .setArtifactUri(version.getArtifactUri())
             .setObsoleteArtifacts(with(state.getObsoleteArtifacts(), version.getArtifactUri()))
             .setErasedSamples(erased)
@@ -103,17 +126,19 @@ final class Releases {
   /** A model that never knew what was erased: it becomes the anchor, the old one is deleted. */
   private ModelState retrained(ModelState state, UnlearningJob job, JobOutcome outcome) {
     List<String> forgotten = forgotten(job, outcome);
-    Carried carried = markErased(state, job, forgotten);
     ModelVersion version =
-        published(state, job, outcome)
-            .setAnchorId(outcome.getArtifactSha256().orElseThrow())
-            .setSamples(forgotten.size())
-            .setErasedSamples(0)
-            .build();
+        attestor.apply(
+            published(state, job, outcome)
+                .setAnchorId(outcome.getArtifactSha256().orElseThrow())
+                .setSamples(forgotten.size())
+                .setErasedSamples(0)
+                .build());
+    Carried carried = markErased(state, job, forgotten);
+    emitter.emit(version, job.getTrace());
     ModelState answered =
         answers.exact(
             answers.byRetraining(
-                versioned(state, attested(version, job), carried)
+                versioned(state, version, carried)
                     .setRetrainMillis(
                         LeadTime.learn(state.getRetrainMillis(), state, emitter.now()))
                     .build(),
@@ -164,12 +189,6 @@ final class Releases {
         .setRequests(job.getRequests())
         .setPublishedAt(emitter.now())
         .setAttestation("");
-  }
-
-  private ModelVersion attested(ModelVersion version, UnlearningJob job) {
-    ModelVersion attested = attestor.apply(version);
-    emitter.emit(attested, job.getTrace());
-    return attested;
   }
 
   private ModelState.Builder versioned(ModelState state, ModelVersion version, Carried carried) {

@@ -18,19 +18,12 @@ final class Retrainings {
   static final String RUNG = "retrain";
 
   private final BatchingSettings settings;
-  private final BatchingStores stores;
   private final BatchingEmitter emitter;
   private final Batches batches;
   private final Jobs jobs;
 
-  Retrainings(
-      BatchingSettings settings,
-      BatchingStores stores,
-      BatchingEmitter emitter,
-      Batches batches,
-      Jobs jobs) {
+  Retrainings(BatchingSettings settings, BatchingEmitter emitter, Batches batches, Jobs jobs) {
     this.settings = settings;
-    this.stores = stores;
     this.emitter = emitter;
     this.batches = batches;
     this.jobs = jobs;
@@ -81,7 +74,7 @@ final class Retrainings {
 
   /** Trains the model anew instead of the job that failed its gate or waits for a person. */
   ModelState instead(ModelState state) {
-    UnlearningJob before = stores.job(state.getRegistration().getModelId());
+    UnlearningJob before = jobs.waiting(state);
     ModelState retraining = started(state);
     jobs.offer(
         jobs.job(retraining, JobKind.RETRAIN)

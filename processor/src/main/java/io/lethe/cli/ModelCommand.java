@@ -10,6 +10,7 @@ import io.lethe.offline.ModelFile;
 import io.lethe.terminal.Terminal;
 import io.lethe.topics.EventProducer;
 import io.lethe.topics.KafkaSettings;
+import io.lethe.topics.Registrations;
 import io.lethe.topics.TopicReader;
 import io.lethe.topics.Topics;
 import io.lethe.unlearning.DefaultPolicy;
@@ -92,8 +93,6 @@ final class ModelCommand {
     if (holdout != null) {
       Datasets.open(holdout);
     }
-    KafkaSettings kafka = client.kafka();
-    Topics topics = client.topics(kafka);
     ModelRegistered event =
         ModelRegistered.newBuilder()
             .setModelId(modelId)
@@ -109,6 +108,13 @@ final class ModelCommand {
             .setPolicy(PolicyFile.readOrDefaults(policy, DefaultPolicy.get()))
             .setRegisteredAt(Clock.systemUTC().instant())
             .build();
+    Registrations.objection(modelId, event)
+        .ifPresent(
+            objection -> {
+              throw new UnusableException(modelId + ": " + objection);
+            });
+    KafkaSettings kafka = client.kafka();
+    Topics topics = client.topics(kafka);
     try (EventProducer producer = new EventProducer(kafka)) {
       producer.send(topics.models(), modelId, event).join();
     }

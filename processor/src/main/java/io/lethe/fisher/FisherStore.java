@@ -43,6 +43,9 @@ public final class FisherStore {
     INCOMPLETE
   }
 
+  /** Jobs that are remembered: one is in flight, and updates of others do not come here. */
+  private static final int MAX_APPLIED = 100;
+
   private final KeyValueStore<Bytes, byte[]> store;
   private final FisherReader reader;
   private final StateSerde<FisherState> stateSerde = StateSerde.of(FisherState.class);
@@ -153,6 +156,9 @@ public final class FisherStore {
     deletePrefix(FisherKeys.prefix(modelId, anchorId, FisherKeys.STAGED));
     List<UUID> applied = new ArrayList<>(state.get().getAppliedJobs());
     applied.add(marker.getJobId());
+    if (applied.size() > MAX_APPLIED) {
+      applied.remove(1); // not the snapshot's
+    }
     put(
         marker,
         FisherState.newBuilder(state.get())

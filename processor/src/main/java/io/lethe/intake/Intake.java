@@ -10,6 +10,7 @@ import io.lethe.state.Lineage;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.streams.TracedContext;
+import io.lethe.topics.Registrations;
 import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.List;
@@ -111,8 +112,9 @@ final class Intake {
             .build());
   }
 
-  private void onErase(DeletionRequest request) {
-    ByteBuffer fingerprint = Fingerprint.of(request);
+  private void onErase(DeletionRequest sent) {
+    ByteBuffer fingerprint = Fingerprint.of(sent);
+    DeletionRequest request = Validation.canonical(sent);
     IntakeRequest known = stores.request(request.getRequestId());
     if (known != null) {
       if (!known.getFingerprint().equals(fingerprint)) {
@@ -166,12 +168,8 @@ final class Intake {
       return;
     }
     ModelRegistered model = value.get();
-    boolean named =
-        !modelId.isEmpty() && modelId.indexOf('\u0000') < 0 && modelId.equals(model.getModelId());
-    if (!named) {
-      return; // batching refuses it and says so
-    }
-    if (known != null && !known.getDatasetId().equals(model.getDatasetId())) {
+    boolean ofAnother = known != null && !known.getDatasetId().equals(model.getDatasetId());
+    if (ofAnother || Registrations.objection(modelId, model).isPresent()) {
       return; // batching refuses it and says so
     }
     stores.put(model);

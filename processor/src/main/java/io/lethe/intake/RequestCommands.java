@@ -65,6 +65,9 @@ final class RequestCommands {
 
   /** Takes a command; one on a request that came in under another key finds it by tracking. */
   void onCommand(Command command) {
+    if (!Validation.isReason(command.reason())) {
+      throw new InvalidRequestException("a command's reason has more than 1,000 characters");
+    }
     IntakeRequest seen = stores.request(command.requestId());
     if (seen == null || seen.getIdTaken()) {
       if (command.routed()) {

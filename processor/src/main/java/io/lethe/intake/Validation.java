@@ -9,7 +9,37 @@ import java.util.Optional;
 
 /** What a request must be like; the reasons go into its receipt. */
 final class Validation {
+  /**
+   * Of a command's reason, in characters: requests keep dozens of them in one record. A class's
+   * label has at most as many.
+   */
+  private static final int LONGEST_TEXT = 1_000;
+
   private Validation() {}
+
+  /** Whether a command's reason can be kept. */
+  static boolean isReason(Optional<String> reason) {
+    return reason.filter(text -> text.length() > LONGEST_TEXT).isEmpty();
+  }
+
+  /** The request with each class once, by the label that models know it by: 03 is 3. */
+  static DeletionRequest canonical(DeletionRequest request) {
+    Selector selector = request.getSelector();
+    List<String> labels = selector.getClasses().stream().map(Validation::label).distinct().toList();
+    return labels.equals(selector.getClasses())
+        ? request
+        : DeletionRequest.newBuilder(request)
+            .setSelector(Selector.newBuilder(selector).setClasses(labels).build())
+            .build();
+  }
+
+  private static String label(String name) {
+    try {
+      return Integer.toString(Integer.parseInt(name));
+    } catch (NumberFormatException e) {
+      return name; // of a class that no dataset has
+    }
+  }
 
   /** Why the request cannot be taken; empty: it can. */
   static Optional<String> objection(DeletionRequest request) {
@@ -30,7 +60,7 @@ final class Validation {
               .or(() -> unless(areNames(selector.getSampleIds()), "invalid_samples"));
       case CLASS ->
           unless(namesDataset || selector.getDatasetId().isEmpty(), "invalid_dataset")
-              .or(() -> unless(areNames(selector.getClasses()), "invalid_classes"));
+              .or(() -> unless(areLabels(selector.getClasses()), "invalid_classes"));
     };
   }
 
@@ -45,6 +75,10 @@ final class Validation {
         request.getRegulation() == Regulation.OTHER
             || !dueAt.isAfter(DueDates.dueAt(request.getRegulation(), receivedAt));
     return dueAt.isAfter(receivedAt) && lawful;
+  }
+
+  private static boolean areLabels(List<String> labels) {
+    return areNames(labels) && labels.stream().allMatch(label -> label.length() <= LONGEST_TEXT);
   }
 
   private static boolean areNames(List<String> names) {

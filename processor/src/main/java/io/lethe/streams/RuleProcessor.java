@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.apache.kafka.streams.processor.Cancellable;
 import org.apache.kafka.streams.processor.PunctuationType;
 import org.apache.kafka.streams.processor.api.ContextualProcessor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
@@ -25,6 +26,7 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
   private final Consumer<R> onTick;
   private TracedContext<String, O> traced;
   private R rules;
+  private Cancellable ticks;
 
   private RuleProcessor(
       Function<TracedContext<String, O>, R> rulesOf,
@@ -58,7 +60,15 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
     traced = new TracedContext<>(context);
     rules = rulesOf.apply(traced);
     if (tick != null) {
-      context.schedule(tick, PunctuationType.WALL_CLOCK_TIME, now -> onTick.accept(rules));
+      ticks = context.schedule(tick, PunctuationType.WALL_CLOCK_TIME, now -> onTick.accept(rules));
+    }
+  }
+
+  /** A task that is revived schedules again: what it had scheduled before must not go on. */
+  @Override
+  public void close() {
+    if (ticks != null) {
+      ticks.cancel();
     }
   }
 

@@ -67,6 +67,11 @@ public record KafkaSettings(Map<String, String> kafka, Map<String, String> regis
     producerDefaults()
         .forEach((name, value) -> defaults.put(StreamsConfig.producerPrefix(name), value));
     defaults.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
+    // With Kafka Streams' 10 s a single record that takes longer (the end of a model with millions
+    // of erased samples) is aborted and begun again for ever. The price: what a killed instance had
+    // open holds up the others and all readers for so long, unless it comes back with its state
+    // directory, which ends it at once.
+    defaults.put(StreamsConfig.producerPrefix(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG), "60000");
     // With static membership a thread that was replaced waits for its predecessor's session.
     defaults.put(
         StreamsConfig.mainConsumerPrefix(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG), "10000");

@@ -22,6 +22,7 @@ import io.lethe.events.RequestSignal;
 import io.lethe.events.UnlearningJob;
 import io.lethe.state.RequestEvent;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -35,6 +36,11 @@ public final class Topics {
   private static final Duration MONTH = Duration.ofDays(31);
   private static final Duration DAY = Duration.ofDays(1);
 
+  /** Of a try; a registry that is there answers within milliseconds. */
+  private static final int TRY_MILLIS = 5_000;
+
+  private final String prefix;
+  private final Map<String, ?> registry;
   private final Topic<String, ModelRegistered> models;
   private final Topic<String, ModelCommand> modelCommands;
   private final Topic<LineageKey, DatasetLineage> datasetLineage;
@@ -56,6 +62,8 @@ public final class Topics {
    * @param registry the {@code schema.registry.*} and serde settings
    */
   public Topics(String prefix, Map<String, ?> registry) {
+    this.prefix = prefix;
+    this.registry = Map.copyOf(registry);
     Declarations declare = new Declarations(prefix, registry);
     models = declare.event("models", ModelRegistered.class).keyedBy(MODEL).compacted();
     modelCommands = declare.event("model-commands", ModelCommand.class).keyedBy(MODEL).kept(MONTH);
@@ -99,6 +107,23 @@ public final class Topics {
         declare.state("request-feedback", RequestEvent.class).keyedBy(SUBJECT).kept(MONTH);
     deadLetters = declare.raw("dead-letters").upTo(16 * MIB).kept(TWO_MONTHS);
     all = declare.all();
+  }
+
+  /**
+   * The same topics for one who asks a registry that is away again by himself: their serdes fail
+   * after one short try at each of its addresses. Timeouts that the user has set stay.
+   */
+  public Topics askingOnce() {
+    return new Topics(prefix, askingOnce(registry));
+  }
+
+  static Map<String, Object> askingOnce(Map<String, ?> registry) {
+    Map<String, Object> once = new HashMap<>();
+    once.put("http.connect.timeout.ms", TRY_MILLIS);
+    once.put("http.read.timeout.ms", TRY_MILLIS);
+    once.putAll(registry);
+    once.put("max.retries", 0);
+    return once;
   }
 
   public Topic<String, ModelRegistered> models() {

@@ -2,22 +2,26 @@ package io.lethe.topology;
 
 import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.DeadLetterHeaders;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.streams.errors.ErrorHandlerContext;
 import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
-import org.apache.kafka.streams.errors.ProcessorStateException;
+import org.apache.kafka.streams.errors.StreamsException;
 import org.apache.kafka.streams.processor.api.Record;
 
 /**
  * Sends what breaks a rule to the dead letters and goes on, but stops the thread when the schema
- * registry is away or a store fails: nothing is wrong with such a record. The thread is replaced
- * and tries again.
+ * registry or the broker is away, or Kafka Streams itself fails, its stores among it: nothing is
+ * wrong with such a record, and its outputs must not be lost. The thread is replaced and tries
+ * again.
  */
 public final class DeadLetterProcessingHandler extends LogAndContinueProcessingExceptionHandler {
   @Override
   public Response handleError(
       ErrorHandlerContext context, Record<?, ?> record, Exception exception) {
     for (Throwable cause = exception; cause != null; cause = cause.getCause()) {
-      if (cause instanceof SchemaRegistryException || cause instanceof ProcessorStateException) {
+      if (cause instanceof SchemaRegistryException
+          || cause instanceof RetriableException
+          || cause instanceof StreamsException) {
         return Response.fail();
       }
     }

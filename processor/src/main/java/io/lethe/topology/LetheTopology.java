@@ -70,6 +70,10 @@ public final class LetheTopology {
       names(TrackingStores.builders(StateStores.persistent()));
 
   private final Topics topics;
+
+  /** As read from: the patience is ours. */
+  private final Topics sources;
+
   private final Map<String, Integer> partitions;
   private final IntakeProcessors intake;
   private final BatchingProcessors batching;
@@ -115,6 +119,7 @@ public final class LetheTopology {
       UnaryOperator<ErasureReceipt> receiptAttestor,
       RegistryPatience patience) {
     this.topics = topics;
+    this.sources = topics.askingOnce();
     this.partitions = Map.copyOf(partitions);
     this.intake = new IntakeProcessors(intakeSettings);
     this.batching = new BatchingProcessors(batchingSettings, versionAttestor);
@@ -136,7 +141,7 @@ public final class LetheTopology {
 
     KStream<String, ModelRegistered> models =
         routed(
-            source(builder, topics.models(), "models"),
+            source(builder, Topics::models, "models"),
             topics.models(),
             "models",
             Serdes.String(),
@@ -157,7 +162,7 @@ public final class LetheTopology {
             repartitioned("models-broadcast", ModelRegistered.class, topics.deletionRequests())
                 .withStreamPartitioner(toEveryPartition()));
     return routed(
-            source(builder, topics.deletionRequests(), "deletion-requests"),
+            source(builder, Topics::deletionRequests, "deletion-requests"),
             topics.deletionRequests(),
             "deletion-requests",
             Serdes.String(),
@@ -166,7 +171,7 @@ public final class LetheTopology {
         .process(intake.requests(), Named.as("intake-requests"), INTAKE_STORES)
         .merge(
             routed(
-                    source(builder, topics.datasetLineage(), "dataset-lineage"),
+                    source(builder, Topics::datasetLineage, "dataset-lineage"),
                     topics.datasetLineage(),
                     "dataset-lineage",
                     StateSerde.of(LineageKey.class),
@@ -178,7 +183,7 @@ public final class LetheTopology {
             everyModel.process(intake.models(), Named.as("intake-models"), INTAKE_STORES),
             Named.as("intake-merge-models"))
         .merge(
-            source(builder, topics.requestFeedback(), "request-feedback")
+            source(builder, Topics::requestFeedback, "request-feedback")
                 .process(intake.feedback(), Named.as("intake-feedback"), INTAKE_STORES),
             Named.as("intake-merge-feedback"));
   }
@@ -197,25 +202,25 @@ public final class LetheTopology {
                 tasks.process(batching.tasks(), Named.as("batching-tasks"), BATCHING_STORES),
                 Named.as("batching-merge-tasks"))
             .merge(
-                source(builder, topics.jobOutcomes(), "job-outcomes")
+                source(builder, Topics::jobOutcomes, "job-outcomes")
                     .process(batching.outcomes(), Named.as("batching-outcomes"), BATCHING_STORES),
                 Named.as("batching-merge-outcomes"))
             .merge(
-                source(builder, topics.fisherUpdates(), "fisher-updates")
+                source(builder, Topics::fisherUpdates, "fisher-updates")
                     .process(
                         batching.fisherUpdates(), Named.as("batching-fisher"), BATCHING_STORES),
                 Named.as("batching-merge-fisher"))
             .merge(
-                source(builder, topics.modelCommands(), "model-commands")
+                source(builder, Topics::modelCommands, "model-commands")
                     .process(batching.commands(), Named.as("batching-commands"), BATCHING_STORES),
                 Named.as("batching-merge-commands"))
             .merge(
-                source(builder, topics.heldoutTargets(), "heldout-targets")
+                source(builder, Topics::heldoutTargets, "heldout-targets")
                     .process(
                         batching.heldoutTargets(), Named.as("batching-heldout"), BATCHING_STORES),
                 Named.as("batching-merge-heldout"))
             .merge(
-                source(builder, topics.jobProgress(), "job-progress")
+                source(builder, Topics::jobProgress, "job-progress")
                     .selectKey(
                         (jobId, progress) -> progress.getModelId(),
                         Named.as("job-progress-by-model-key"))
@@ -391,7 +396,9 @@ public final class LetheTopology {
     return outputs.process(() -> new OneKind<>(kind), Named.as(name));
   }
 
-  private <K, V> KStream<K, V> source(StreamsBuilder builder, Topic<K, V> topic, String name) {
+  private <K, V> KStream<K, V> source(
+      StreamsBuilder builder, Function<Topics, Topic<K, V>> which, String name) {
+    Topic<K, V> topic = which.apply(sources);
     return builder.stream(
         topic.name(),
         Consumed.with(patience.of(topic.keySerde()), patience.of(topic.valueSerde()))

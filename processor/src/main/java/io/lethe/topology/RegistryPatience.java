@@ -17,7 +17,10 @@ import org.slf4j.LoggerFactory;
  * rebalance, and with static membership waits for its predecessor's session to end.
  */
 final class RegistryPatience {
-  /** Well below {@code max.poll.interval.ms} (5 minutes), after which the group goes on without. */
+  /**
+   * With the last try, {@link io.lethe.topics.Topics#askingOnce} 5 s for each address, well below
+   * {@code max.poll.interval.ms} (5 minutes), after which the group goes on without.
+   */
   private static final Duration LONGEST = Duration.ofMinutes(2);
 
   private static final Duration PAUSE = Duration.ofSeconds(1);
@@ -40,7 +43,7 @@ final class RegistryPatience {
     return new RegistryPatience(LONGEST, PAUSE);
   }
 
-  /** Lets what waits fail at once: the program stops. */
+  /** Lets what waits fail at once, or at the end of its try: the program stops. */
   synchronized void end() {
     ended = true;
     notifyAll();

@@ -27,9 +27,9 @@ import org.apache.kafka.streams.processor.api.Record;
  * models report on two topics, in any order. A request gets exactly one receipt: when it is denied,
  * when it is cancelled before it has tasks, or when each of its models is done with it.
  *
- * <p>A cancel reaches each model that has not begun. Where one has begun it finishes, and so does
- * the request: completed, with the models from which it was withdrawn named on the receipt. Only a
- * request that no model had begun ends as cancelled.
+ * <p>A cancel reaches each model that has not begun, or whose job waits for a person. Where one has
+ * begun it finishes, and so does the request: completed, with the models from which it was
+ * withdrawn named on the receipt. Only a request that no model had begun ends as cancelled.
  */
 final class Tracking {
   /** The rest is looked at in the next tick: a tick must not take long. */

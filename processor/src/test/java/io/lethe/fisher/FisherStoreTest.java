@@ -54,6 +54,12 @@ class FisherStoreTest {
     }
 
     // Then
+    List<UUID> applied = sums.state("m", "a").orElseThrow().getAppliedJobs();
+    assertThat(applied)
+        .as("the snapshot's and the last ones, however many there were")
+        .hasSize(100)
+        .startsWith(new UUID(0, 0))
+        .endsWith(new UUID(0, 499), new UUID(0, 500));
     FisherSums read = new FisherReader(store).sums("m", "a").orElseThrow();
     double rounding = encoding == FisherEncoding.FLOAT32 ? 1e-5 : 1.0 / 256;
     assertThat(read.erased().samples()).isEqualTo(500);

@@ -333,6 +333,7 @@ class BatchingRulesTest {
     UnlearningJob anchor = lethe.onlyJob();
     assertThat(anchor.getAnchorId()).isEqualTo(next);
     assertThat(lethe.sums("m")).isEmpty();
+    assertThat(lethe.isEmpty(BatchingStores.FISHER_STORE)).isTrue();
     lethe.unlearned(running);
     assertThat(lethe.versions()).isEmpty();
     lethe.snapshot(anchor, diagonal(100, 10f, 20f, 30f));

@@ -4,6 +4,7 @@ import static io.lethe.topology.TopologyFixture.GRACE;
 import static io.lethe.topology.TopologyFixture.START;
 import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.ErasureReceipt;
@@ -81,6 +82,74 @@ class ClassRequestsTest {
               assertThat(task.getClasses()).containsExactly("3", "7");
               assertThat(task.getSampleIds()).isEmpty();
             });
+  }
+
+  @Test
+  void aClassIsAskedForOnceUnderWhateverNameItHas() {
+    // Given
+    registerThree();
+
+    // When
+    submit(request(classes("03", "3", "+7", "cat")));
+
+    // Then
+    assertThat(lethe.tasks())
+        .hasSize(3)
+        .allSatisfy(task -> assertThat(task.getClasses()).containsExactly("3", "7", "cat"));
+    lethe.registerAnchored("later", "d", policy(9, YEAR));
+    assertThat(lethe.tasks().get(0).getClasses()).containsExactly("3", "7", "cat");
+  }
+
+  @Test
+  void aLabelThatIsTooLongIsDenied() {
+    // When
+    submit(request(classes("3", "x".repeat(1_001))));
+
+    // Then
+    assertThat(receipt().getReason()).contains("invalid_classes");
+  }
+
+  @Test
+  void onlyTheModelsThatARequestForSamplesNamesForgetThem() {
+    // Given
+    registerThree();
+
+    // When
+    submit(
+        request(
+                Selector.newBuilder()
+                    .setKind(SelectorKind.SAMPLES)
+                    .setDatasetId("d")
+                    .setSampleIds(List.of("s1")))
+            .setModels(List.of("b", "c", "unknown")));
+
+    // Then: c was not trained on the data, and nobody knows of the last
+    assertThat(lethe.requestState(ID).getModels()).containsExactly("b");
+    assertThat(lethe.tasks())
+        .singleElement()
+        .satisfies(
+            task -> {
+              assertThat(task.getModelId()).isEqualTo("b");
+              assertThat(task.getSampleIds()).containsExactly("s1");
+            });
+  }
+
+  @Test
+  void aSubjectOfTwoDatasetsIsForgottenByTheModelsOfBoth() {
+    // Given
+    registerThree();
+    lethe.lineage("alice", "d", "s1");
+    lethe.lineage("alice", "e", "s2", "s3");
+
+    // When
+    lethe.request(ID, "alice");
+
+    // Then
+    assertThat(lethe.requestState(ID).getModels()).containsExactly("a", "b", "c");
+    assertThat(lethe.tasks())
+        .extracting(ErasureTask::getModelId, ErasureTask::getSampleIds)
+        .containsExactly(
+            tuple("a", List.of("s1")), tuple("b", List.of("s1")), tuple("c", List.of("s2", "s3")));
   }
 
   @Test

@@ -274,7 +274,10 @@ class LateDataTest {
 
     // When
     lethe.retire("later");
+    lethe.tasks();
     lethe.advance(Duration.ofSeconds(1));
+    assertThat(lethe.tasks()).isEmpty();
+    assertThat(lethe.deadLetters()).isZero();
     lethe.register("later", "d", policy(100, YEAR), "c".repeat(64));
 
     // Then

@@ -120,6 +120,7 @@ class LetheTopologyTest {
         new Verifier(List.of(SigningKey.loadOrCreate(directory.resolve("key.pem")).publicKey()));
     ModelVersion version = lethe.versions().get(0);
     ErasureReceipt receipt = lethe.receipts().get(0);
+    assertThat(wrong(verifier.verify(version))).isEmpty();
     assertThat(wrong(verifier.verify(receipt))).isEmpty();
     assertThat(wrong(verifier.verify(ErasureReceipt.newBuilder(receipt).setReason("x").build())))
         .isNotEmpty();
@@ -194,7 +195,11 @@ class LetheTopologyTest {
     assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
     assertThat(lethe.receipts())
         .singleElement()
-        .satisfies(receipt -> assertThat(receipt.getSentAs()).contains(id));
+        .satisfies(
+            receipt -> {
+              assertThat(receipt.getSentAs()).contains(id);
+              assertThat(receipt.getStatus()).isEqualTo(RequestStatus.DENIED);
+            });
   }
 
   @Test
@@ -258,6 +263,7 @@ class LetheTopologyTest {
         .satisfies(
             receipt -> {
               assertThat(receipt.getRequestId()).isEqualTo(id);
+              assertThat(receipt.getStatus()).isEqualTo(RequestStatus.DENIED);
               assertThat(receipt.getReason()).contains("invalid_subject");
             });
   }
@@ -438,8 +444,9 @@ class LetheTopologyTest {
     UUID id = lethe.request("alice");
     UnlearningJob job = lethe.onlyJob();
     lethe.outcome(job, Verdict.FAILED);
+    lethe.advance(Duration.ofSeconds(4));
     assertThat(lethe.jobs()).isEmpty();
-    lethe.advance(Duration.ofSeconds(5));
+    lethe.advance(Duration.ofSeconds(1));
     UnlearningJob again = lethe.onlyJob();
     assertThat(again.getAttempt()).isEqualTo(2);
 

@@ -2,10 +2,12 @@ package io.lethe.topology;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.lethe.schemas.client.SchemaRegistryUnavailableException;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Deserializer;
 import org.apache.kafka.common.serialization.Serdes;
@@ -51,6 +53,21 @@ class RegistryPatienceTest {
     patience.end();
 
     assertThatThrownBy(() -> read(patience, 1, AWAY)).isSameAs(AWAY);
+  }
+
+  @Test
+  void wakesWhatWaitsWhenTheProgramStops() {
+    RegistryPatience patience = new RegistryPatience(Duration.ofDays(1), Duration.ofDays(1));
+    AtomicReference<Throwable> failed = new AtomicReference<>();
+    Thread waiter = new Thread(() -> read(patience, Integer.MAX_VALUE, AWAY));
+    waiter.setUncaughtExceptionHandler((thread, error) -> failed.set(error));
+    waiter.start();
+    await().until(() -> waiter.getState() == Thread.State.TIMED_WAITING);
+
+    patience.end();
+
+    await().until(() -> waiter.getState() == Thread.State.TERMINATED);
+    assertThat(failed).hasValue(AWAY);
   }
 
   private String read(RegistryPatience patience, int failures, RuntimeException failure) {

@@ -20,6 +20,7 @@ import io.lethe.state.CommandAnswer;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.topics.DeadLetterHeaders;
+import io.lethe.tracking.TrackingStores;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -308,7 +309,6 @@ class RequestCommandsTest {
     assertThat(lethe.lastAnswer(id).getAnswer()).isEqualTo(Answer.GRANTED);
     assertThat(lethe.lastAnswer(id).getReason()).contains("many requests");
     assertThat(lethe.requestState(id).getDueAt()).contains(extended);
-    assertThat(lethe.model("m").getNearestDueAt()).contains(extended);
     lethe.command(id, "alice", RequestCommand.EXTEND, "again", null);
     assertThat(lethe.lastAnswer(id).getReason()).contains("already_extended");
   }
@@ -331,6 +331,63 @@ class RequestCommandsTest {
         .extracting(command -> command.getReason().orElseThrow())
         .containsExactly("reason_missing", "beyond_limit", "beyond_limit", "too_late");
     assertThat(lethe.requestState(id).getDueAt()).contains(Instant.parse("2026-02-28T12:00:00Z"));
+  }
+
+  @Test
+  void aReasonThatIsTooLongIsADeadLetterAndNothingOfItIsKept() {
+    // Given
+    UUID id = pendingRequest();
+    UUID unknown = UUID.randomUUID();
+    String longest = "x".repeat(1_000);
+
+    // When
+    lethe.command(id, "alice", RequestCommand.HOLD, longest + "x", null);
+    lethe.command(unknown, unknown.toString(), RequestCommand.HOLD, longest + "x", null);
+
+    // Then
+    assertThat(lethe.deadLetters()).isEqualTo(2);
+    assertThat(lethe.requestState(id).getCommands()).isEmpty();
+    assertThat(lethe.isEmpty(TrackingStores.EARLY_STORE)).isTrue();
+    lethe.command(id, "alice", RequestCommand.HOLD, longest, null);
+    assertThat(lethe.lastAnswer(id).getReason()).contains(longest);
+  }
+
+  @Test
+  void aHoldOnWhatIsHeldAndAReleaseOfWhatIsNotChangeNothing() {
+    // Given
+    UUID id = pendingRequest();
+
+    // When
+    lethe.command(id, "alice", RequestCommand.RELEASE);
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    lethe.command(id, "alice", RequestCommand.HOLD);
+
+    // Then
+    assertThat(lethe.requestState(id).getCommands())
+        .extracting(CommandAnswer::getAnswer, command -> command.getReason().orElse(""))
+        .containsExactly(
+            tuple(Answer.REFUSED, "not_held"),
+            tuple(Answer.GRANTED, ""),
+            tuple(Answer.REFUSED, "already_held"));
+    assertThat(lethe.model("m").getPendingRequests()).isZero();
+  }
+
+  @Test
+  void anExtensionWithoutARegulationEndsAfterSixtyDays() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(2, YEAR));
+    UUID id = lethe.requestSamples("d", List.of("s1"));
+    Instant limit = START.plus(Duration.ofDays(60));
+
+    // When
+    lethe.command(id, id.toString(), RequestCommand.EXTEND, "too far", limit.plusSeconds(1));
+    lethe.command(id, id.toString(), RequestCommand.EXTEND, "as far as it goes", null);
+
+    // Then
+    assertThat(lethe.requestState(id).getCommands())
+        .extracting(CommandAnswer::getAnswer)
+        .containsExactly(Answer.REFUSED, Answer.GRANTED);
+    assertThat(lethe.requestState(id).getDueAt()).contains(limit);
   }
 
   @Test

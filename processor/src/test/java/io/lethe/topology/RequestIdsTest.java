@@ -211,6 +211,7 @@ class RequestIdsTest {
         .satisfies(
             receipt -> {
               assertThat(receipt.getSentAs()).contains(ID);
+              assertThat(receipt.getStatus()).isEqualTo(RequestStatus.DENIED);
               assertThat(receipt.getReason()).contains("request_id_taken");
             });
     UnlearningJob job = lethe.onlyJob();

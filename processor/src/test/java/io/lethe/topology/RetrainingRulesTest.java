@@ -138,6 +138,56 @@ class RetrainingRulesTest {
   }
 
   @Test
+  void theNearestOfSeveralDueDatesDecidesWhenToTrainAnew() {
+    // Given: the second is due first
+    anchored(of(CompletionStage.EXACT).build());
+    unlearned("alice", "s1");
+    lethe.lineage("bob", "d", "s2");
+    lethe.requestAt(UUID.randomUUID(), "bob", START.minus(Duration.ofDays(10)));
+    lethe.unlearned(lethe.onlyJob());
+    unlearned("carol", "s3");
+    Instant fires = Instant.parse("2026-02-21T12:00:00Z").minus(Duration.ofDays(7));
+    lethe.advance(Duration.between(START, fires).minusSeconds(1));
+    assertThat(lethe.jobs()).isEmpty();
+
+    // When
+    lethe.advance(Duration.ofSeconds(1));
+
+    // Then
+    assertThat(lethe.onlyJob().getKind()).isEqualTo(JobKind.RETRAIN);
+  }
+
+  @Test
+  void theLeadOfARetrainingIsLearnedFromPastOnes() {
+    // Given: one that took 10 hours
+    anchored(of(CompletionStage.EXACT).build());
+    unlearned("alice", "s1");
+    lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+    UnlearningJob first = lethe.onlyJob();
+    for (int hour = 0; hour < 10; hour++) {
+      lethe.progress(first);
+      for (int part = 0; part < 10; part++) {
+        lethe.advance(Duration.ofMinutes(6));
+        lethe.progress(first);
+      }
+    }
+    lethe.retrained(first, NEXT);
+    snapshot(lethe.onlyJob(), 99);
+    unlearned("bob", "s2");
+
+    // When: two such would still fit
+    Instant due = lethe.model("m").getExactDueAt().orElseThrow();
+    lethe.advance(
+        Duration.between(START.plus(Duration.ofHours(10)), due.minus(Duration.ofHours(20)))
+            .minusSeconds(1));
+    assertThat(lethe.jobs()).isEmpty();
+    lethe.advance(Duration.ofSeconds(1));
+
+    // Then
+    assertThat(lethe.onlyJob().getKind()).isEqualTo(JobKind.RETRAIN);
+  }
+
+  @Test
   void aRetrainingIsANewAnchorAndTheOldIsDeleted() {
     // Given
     anchored(of(CompletionStage.UNLEARNED).build());

@@ -1,6 +1,7 @@
 package io.lethe.topology;
 
 import io.lethe.events.RequestStatus;
+import io.lethe.state.Answer;
 import io.lethe.state.Phase;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -84,6 +85,9 @@ final class RulesModel {
 
     boolean retrainWanted;
 
+    /** Whether requests were taken out of the batch of a job that waits for a person. */
+    boolean withdrawn;
+
     /** What a job that waits for a person goes on with. */
     Phase running = Phase.UNLEARNING;
 
@@ -96,6 +100,10 @@ final class RulesModel {
 
     boolean canRetrain() {
       return !(erased.isEmpty() && pending.isEmpty() && quarantined.isEmpty() && batch.isEmpty());
+    }
+
+    boolean isStopped() {
+      return phase == Phase.PARKED || phase == Phase.HELD;
     }
 
     boolean isLive() {
@@ -120,6 +128,7 @@ final class RulesModel {
     RequestStatus status = RequestStatus.PENDING;
     boolean waiting;
     boolean held;
+    boolean extended;
     boolean binding;
     boolean missed;
 
@@ -282,6 +291,7 @@ final class RulesModel {
   }
 
   private void start(Model model, Phase phase, Set<String> samples, Set<String> classes) {
+    model.withdrawn = false;
     model.run(phase);
     model.job = samples;
     model.jobClasses = classes;
@@ -361,6 +371,7 @@ final class RulesModel {
   }
 
   private void anchor(Model model) {
+    model.withdrawn = false;
     model.job = Set.of();
     model.jobClasses = Set.of();
     model.failures = 0;
@@ -374,12 +385,14 @@ final class RulesModel {
     if (!model.isLive() || !model.canRetrain()) {
       return;
     }
-    if (model.phase == Phase.PARKED || model.phase == Phase.HELD) {
+    if (model.isStopped()) {
       if (model.running == Phase.UNLEARNING) {
         model.retrainWanted = false;
+        withoutWithdrawn(model);
         start(model, Phase.RETRAINING, model.job, model.jobClasses);
         begin(model);
       } else {
+        model.retrainWanted |= model.running == Phase.ANCHORING;
         retry(modelId);
       }
     } else if (model.phase != Phase.RETRAINING) {
@@ -409,11 +422,50 @@ final class RulesModel {
 
   void retry(String modelId) {
     Model model = models.get(modelId);
-    if (model.phase == Phase.PARKED || model.phase == Phase.HELD) {
-      model.phase = model.running;
-      model.failures = 0;
-      offer(model);
+    if (!model.isStopped()) {
+      return;
     }
+    withoutWithdrawn(model);
+    if (model.running == Phase.UNLEARNING && model.job.isEmpty() && model.jobClasses.isEmpty()) {
+      model.phase = Phase.COLLECTING;
+      answer(model, false);
+      fire(model);
+      return;
+    }
+    model.phase = model.running;
+    model.failures = 0;
+    offer(model);
+  }
+
+  /** The job of what is left of its batch. */
+  private static void withoutWithdrawn(Model model) {
+    if (model.withdrawn) {
+      model.withdrawn = false;
+      model.job = batchSamples(model);
+      model.jobClasses = batchClasses(model);
+    }
+  }
+
+  /** Takes a request out of what no job runs with; null: it is not there. */
+  private Task takeOut(Model model, UUID id) {
+    List<Task> from =
+        model.isStopped() && model.batch.stream().anyMatch(task -> task.id().equals(id))
+            ? model.batch
+            : model.pending;
+    Task taken = from.stream().filter(task -> task.id().equals(id)).findFirst().orElse(null);
+    from.remove(taken);
+    if (taken != null && from == model.batch) {
+      model.withdrawn = true;
+      boolean needed =
+          model.running == Phase.RETRAINING
+              && !(model.erased.isEmpty() && model.quarantined.isEmpty());
+      if (model.batch.isEmpty() && !needed) {
+        model.withdrawn = false;
+        model.phase = Phase.COLLECTING;
+        fire(model);
+      }
+    }
+    return taken;
   }
 
   /** Registers the model under another artifact, also one that was retired. */
@@ -500,50 +552,68 @@ final class RulesModel {
     }
   }
 
-  void cancel(UUID id) {
+  /** What a command is answered that this many of those that were asked have granted. */
+  private static Answer answer(int granted, int asked) {
+    return granted == 0 ? Answer.REFUSED : granted == asked ? Answer.GRANTED : Answer.PARTLY;
+  }
+
+  Answer cancel(UUID id) {
     Request request = requests.get(id);
+    if (isGone(request)) {
+      return Answer.REFUSED;
+    }
     if (request.waiting) {
       request.waiting = false;
       request.status = RequestStatus.CANCELLED;
-      return;
+      return Answer.GRANTED;
     }
+    int before = request.withdrawn;
     for (Model model : models.values()) {
-      boolean taken =
-          model.held.remove(id) != null | model.pending.removeIf(task -> task.id().equals(id));
+      boolean taken = model.held.remove(id) != null || takeOut(model, id) != null;
       request.withdrawn += taken ? 1 : 0;
     }
+    int granted = request.withdrawn - before;
     conclude(request);
+    return answer(granted, request.models);
   }
 
-  void hold(UUID id) {
+  Answer hold(UUID id) {
     Request request = requests.get(id);
     if (request.held || isGone(request)) {
-      return;
+      return Answer.REFUSED;
     }
     request.held = true;
-    for (Model model : models.values()) {
-      model.pending.stream()
-          .filter(task -> task.id().equals(id))
-          .forEach(task -> model.held.put(id, task));
-      model.pending.removeIf(task -> task.id().equals(id));
+    if (request.waiting) {
+      return Answer.GRANTED;
     }
+    int granted = 0;
+    for (Model model : models.values()) {
+      Task task = takeOut(model, id);
+      if (task != null) {
+        model.held.put(id, task);
+        granted++;
+      }
+    }
+    return answer(granted, request.models);
   }
 
-  void resume(UUID id) {
+  Answer resume(UUID id) {
     Request request = requests.get(id);
     if (!request.held || isGone(request)) {
-      return;
+      return Answer.REFUSED;
     }
     request.held = false;
     if (request.waiting) {
       request.since = now;
       resolve(id, request);
-      return;
+      return Answer.GRANTED;
     }
+    int granted = 0;
     for (Model model : models.values()) {
       Task task = model.held.remove(id);
       if (task != null) {
         model.pending.add(task);
+        granted++;
         fire(model);
       }
     }
@@ -551,6 +621,17 @@ final class RulesModel {
       request.missed = false;
       follow(id, request, samples(request), live());
     }
+    return answer(granted, request.models);
+  }
+
+  /** Once, and not after the end: the due date is far off. */
+  Answer extend(UUID id) {
+    Request request = requests.get(id);
+    if (isGone(request) || request.extended) {
+      return Answer.REFUSED;
+    }
+    request.extended = true;
+    return request.ended() ? Answer.REFUSED : Answer.GRANTED;
   }
 
   /** Intake has closed it: by a denial, or by a cancel that every model granted. */

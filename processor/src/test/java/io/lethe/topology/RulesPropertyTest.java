@@ -14,6 +14,7 @@ import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
+import io.lethe.state.Answer;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import io.lethe.state.RequestEvent;
@@ -65,6 +66,7 @@ class RulesPropertyTest {
     CANCEL,
     HOLD,
     RESUME,
+    EXTEND,
     REPEAT,
     CONFLICT,
     CONFLICT_ELSEWHERE,
@@ -154,6 +156,8 @@ class RulesPropertyTest {
     private final Map<String, String> registered = new HashMap<>();
     private final Set<UUID> denials = new HashSet<>();
     private final Set<UUID> denied = new HashSet<>();
+    private final Set<UUID> begunElsewhere = new HashSet<>();
+    private final Set<UUID> finishedElsewhere = new HashSet<>();
     private final Map<String, String> anchors = new HashMap<>();
     private int artifacts;
 
@@ -244,7 +248,7 @@ class RulesPropertyTest {
           early(RequestCommand.CANCEL);
           rules.early(rules::cancel);
         }
-        case CANCEL, HOLD, RESUME, REPEAT, CONFLICT, CONFLICT_ELSEWHERE -> {
+        case CANCEL, HOLD, RESUME, EXTEND, REPEAT, CONFLICT, CONFLICT_ELSEWHERE -> {
           if (!ids.isEmpty()) {
             onRequest(step.kind(), step.which() % ids.size());
           }
@@ -258,15 +262,19 @@ class RulesPropertyTest {
       switch (kind) {
         case CANCEL -> {
           lethe.command(id, key, RequestCommand.CANCEL);
-          rules.cancel(id);
+          assertAnswered(id, rules.cancel(id));
         }
         case HOLD -> {
           lethe.command(id, key, RequestCommand.HOLD);
-          rules.hold(id);
+          assertAnswered(id, rules.hold(id));
         }
         case RESUME -> {
           lethe.command(id, key, RequestCommand.RELEASE);
-          rules.resume(id);
+          assertAnswered(id, rules.resume(id));
+        }
+        case EXTEND -> {
+          lethe.command(id, key, RequestCommand.EXTEND, "complex", null);
+          assertAnswered(id, rules.extend(id));
         }
         case REPEAT -> again(id, key, TopologyFixture.START);
         case CONFLICT -> {
@@ -274,11 +282,19 @@ class RulesPropertyTest {
           rules.conflicts.add(id);
         }
         case CONFLICT_ELSEWHERE -> {
-          conflictElsewhere(id, index % 2 == 0);
+          boolean begun = index % 2 == 0;
+          conflictElsewhere(id, begun);
           rules.conflicts.add(id);
+          if (begun) {
+            begunElsewhere.add(id);
+          }
         }
         default -> throw new IllegalStateException();
       }
+    }
+
+    private void assertAnswered(UUID id, Answer answer) {
+      assertThat(lethe.lastAnswer(id).getAnswer()).as("answer").isEqualTo(answer);
     }
 
     private void again(UUID id, String key, Instant receivedAt) {
@@ -342,15 +358,24 @@ class RulesPropertyTest {
         if (taken == null) {
           assertThat(receipts.put(receipt.getRequestId(), receipt)).as("a second receipt").isNull();
         } else {
-          assertThat(receipt.getStatus())
-              .as("denied unless a model had begun with it")
-              .isEqualTo(
-                  receipt.getModels().isEmpty() ? RequestStatus.DENIED : RequestStatus.COMPLETED);
+          boolean completed = receipt.getStatus() == RequestStatus.COMPLETED;
+          assertThat(receipt.getModels())
+              .as("models that had begun with it")
+              .extracting(ModelResult::getModelId)
+              .isEqualTo(completed ? List.of("m1") : List.of());
+          if (completed) {
+            finishedElsewhere.add(taken);
+          } else {
+            assertThat(receipt.getStatus()).isEqualTo(RequestStatus.DENIED);
+          }
           assertThat(denials.add(receipt.getRequestId())).as("a second denial").isTrue();
           denied.add(taken);
         }
       }
       assertThat(denied).as("ids that were taken").isEqualTo(rules.conflicts);
+      assertThat(finishedElsewhere)
+          .as("those of which a model had begun with the other request")
+          .isEqualTo(begunElsewhere);
     }
 
     private void released(String model, boolean twice) {
@@ -426,8 +451,21 @@ class RulesPropertyTest {
           (id, request) -> {
             assertThat(lethe.requestState(id).getStatus()).as("status").isEqualTo(request.status);
             assertThat(receipts.containsKey(id)).as("has a receipt").isEqualTo(request.ended());
+            if (request.ended()) {
+              compare(receipts.get(id), request);
+            }
           });
       assertThat(rules.requests.keySet()).as("requests").containsAll(receipts.keySet());
+    }
+
+    private static void compare(ErasureReceipt receipt, RulesModel.Request request) {
+      assertThat(receipt.getStatus()).as("its status").isEqualTo(request.status);
+      assertThat(receipt.getWithdrawnModels()).as("withdrawn").hasSize(request.withdrawn);
+      assertThat(receipt.getRetiredModels()).as("retired").hasSize(request.retired);
+      assertThat(receipt.getModels())
+          .as("models that have forgotten")
+          .hasSizeGreaterThanOrEqualTo(request.done)
+          .hasSizeLessThanOrEqualTo(request.done + request.retired);
     }
 
     private void compare(String id, RulesModel.Model model) {

@@ -1,0 +1,129 @@
+package io.lethe.topology;
+
+import static io.lethe.topology.TopologyFixture.SHA;
+import static io.lethe.topology.TopologyFixture.diagonal;
+import static io.lethe.topology.TopologyFixture.policy;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.lethe.batching.BatchingStores;
+import io.lethe.events.JobOutcome;
+import io.lethe.events.ModelCommandKind;
+import io.lethe.events.ModelVersion;
+import io.lethe.events.UnlearningJob;
+import io.lethe.events.UnlearningPolicy;
+import io.lethe.events.Verdict;
+import io.lethe.state.Phase;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Outcomes that do not say all that a version needs. */
+class OutcomeRulesTest {
+  private static final String RETRAINED = "c".repeat(64);
+
+  private enum Field {
+    ARTIFACT_URI,
+    ARTIFACT_SHA256,
+    METHOD,
+    BEFORE,
+    AFTER
+  }
+
+  @TempDir Path directory;
+  private TopologyFixture lethe;
+
+  @BeforeEach
+  void start() {
+    lethe = TopologyFixture.unsigned(directory);
+    UnlearningPolicy policy =
+        UnlearningPolicy.newBuilder(policy(1, Duration.ofDays(365)))
+            .setFolds(0)
+            .setMaxErasedShare(1)
+            .build();
+    lethe.register(lethe.registration("m", "d", policy, SHA).setRecipe("{}").build());
+    UnlearningJob anchor = lethe.onlyJob();
+    lethe.snapshot(anchor, diagonal(100, 10f, 20f, 30f));
+    lethe.outcome(anchor, Verdict.RELEASE);
+    lethe.lineage("alice", "d", "s1");
+    lethe.request("alice");
+  }
+
+  @AfterEach
+  void stop() {
+    lethe.close();
+  }
+
+  private void released(UnlearningJob job, Field missing) {
+    JobOutcome.Builder outcome = JobOutcome.newBuilder(lethe.outcomeOf(job, Verdict.RELEASE));
+    switch (missing) {
+      case ARTIFACT_URI -> outcome.clearArtifactUri();
+      case ARTIFACT_SHA256 -> outcome.clearArtifactSha256();
+      case METHOD -> outcome.clearMethod();
+      case BEFORE -> outcome.clearBefore();
+      case AFTER -> outcome.clearAfter();
+    }
+    lethe.send(lethe.topics.jobOutcomes(), "m", outcome.build());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aReleaseThatLacksSomethingIsADeadLetterAndTheJobGoesOn(Field missing) {
+    // Given
+    UnlearningJob job = lethe.onlyJob();
+    lethe.subtract(job, diagonal(1, 1f, 2f, 3f));
+
+    // When
+    released(job, missing);
+
+    // Then
+    assertThat(lethe.deadLetters()).isEqualTo(1);
+    assertThat(lethe.isEmpty(BatchingStores.ERASED_STORE)).isTrue();
+    assertThat(lethe.model("m").getPhase()).isEqualTo(Phase.UNLEARNING);
+    lethe.unlearned(job);
+    assertThat(lethe.versions()).extracting(ModelVersion::getSamples).containsExactly(1);
+    assertThat(lethe.model("m").getErasedSamples()).isEqualTo(1);
+    assertThat(lethe.receipts()).hasSize(1);
+  }
+
+  @Test
+  void aReleaseThatLacksSomethingDoesNotWaitForItsUpdate() {
+    // Given
+    UnlearningJob job = lethe.onlyJob();
+    released(job, Field.AFTER);
+
+    // When
+    lethe.subtract(job, diagonal(1, 1f, 2f, 3f));
+
+    // Then: only the outcome is broken, and the next one is taken
+    assertThat(lethe.deadLetters()).isEqualTo(1);
+    lethe.outcome(job, Verdict.RELEASE);
+    assertThat(lethe.versions()).hasSize(1);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void soIsARetrainingThatLacksSomething(Field missing) {
+    // Given
+    UnlearningJob unlearning = lethe.onlyJob();
+    lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+    lethe.unlearned(unlearning);
+    lethe.versions();
+    UnlearningJob job = lethe.onlyJob();
+
+    // When
+    released(job, missing);
+
+    // Then
+    assertThat(lethe.deadLetters()).isEqualTo(1);
+    assertThat(lethe.model("m").getPhase()).isEqualTo(Phase.RETRAINING);
+    assertThat(lethe.forgetSet(job).getErased()).containsExactly("s1");
+    lethe.retrained(job, RETRAINED);
+    assertThat(lethe.versions()).extracting(ModelVersion::getVersion).containsExactly(2L);
+    assertThat(lethe.model("m").getExcludedSamples()).isEqualTo(1);
+  }
+}
