@@ -87,6 +87,12 @@ public record Measurement(
     json.put("klomForget", scores.klomForget());
     json.put("klomRetain", scores.klomRetain());
     json.put("klomHoldout", scores.klomHoldout());
+    ShadowScores.Bounds bounds = scores.intervals();
+    json.set("forgettingQualityInterval", JsonRecords.toJson(bounds.forgettingQuality()));
+    json.set("neurips2023Interval", JsonRecords.toJson(bounds.neurips2023()));
+    json.set("klomForgetInterval", JsonRecords.toJson(bounds.klomForget()));
+    json.set("klomRetainInterval", JsonRecords.toJson(bounds.klomRetain()));
+    json.set("klomHoldoutInterval", JsonRecords.toJson(bounds.klomHoldout()));
     return json;
   }
 

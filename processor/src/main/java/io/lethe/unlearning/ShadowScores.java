@@ -1,8 +1,10 @@
 package io.lethe.unlearning;
 
 import io.lethe.dataset.SampleDataset;
+import io.lethe.events.Interval;
 import io.lethe.model.LoadedModel;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
  * How like many retrained models many unlearned ones are, sample by sample. A single pair cannot
@@ -18,6 +20,7 @@ import java.util.Arrays;
  * @param klomForget mean KLOM over forget samples, in nats; 0: the same distribution
  * @param klomRetain the same over retained samples
  * @param klomHoldout the same over holdout samples
+ * @param intervals of them
  */
 public record ShadowScores(
     int models,
@@ -25,7 +28,20 @@ public record ShadowScores(
     double neurips2023,
     double klomForget,
     double klomRetain,
-    double klomHoldout) {
+    double klomHoldout,
+    Bounds intervals) {
+  /**
+   * 95 % intervals over samples, each a mean of one value per sample: what other samples of the
+   * same kind would give with the same models. Of the NeurIPS 2023 score, that of the forgetting
+   * quality with the accuracies as they are.
+   */
+  public record Bounds(
+      Interval forgettingQuality,
+      Interval neurips2023,
+      Interval klomForget,
+      Interval klomRetain,
+      Interval klomHoldout) {}
+
   private static final double DELTA = 1e-5;
   private static final double BIN_WIDTH = 0.5;
   private static final double CAP = 50;
@@ -57,18 +73,30 @@ public record ShadowScores(
     if (models < 2 || retrained.forget().length != models) {
       throw new IllegalArgumentException("as many unlearned as retrained models, at least 2 each");
     }
-    double quality = forgettingQuality(unlearned.forget(), retrained.forget());
+    double[] qualities = forgettingQualities(unlearned.forget(), retrained.forget());
+    double[] onForget = kloms(unlearned.forget(), retrained.forget());
+    double[] onRetain = kloms(unlearned.retain(), retrained.retain());
+    double[] onHoldout = kloms(unlearned.holdout(), retrained.holdout());
+    double useful =
+        unlearned.retainAccuracy()
+            / retrained.retainAccuracy()
+            * unlearned.holdoutAccuracy()
+            / retrained.holdoutAccuracy();
+    double quality = mean(qualities, 1);
+    Interval interval = Intervals.mean(qualities);
     return new ShadowScores(
         models,
         quality,
-        quality
-            * unlearned.retainAccuracy()
-            / retrained.retainAccuracy()
-            * unlearned.holdoutAccuracy()
-            / retrained.holdoutAccuracy(),
-        klom(unlearned.forget(), retrained.forget()),
-        klom(unlearned.retain(), retrained.retain()),
-        klom(unlearned.holdout(), retrained.holdout()));
+        quality * useful,
+        mean(onForget, 0),
+        mean(onRetain, 0),
+        mean(onHoldout, 0),
+        new Bounds(
+            interval,
+            new Interval(useful * interval.getLow(), useful * interval.getHigh()),
+            Intervals.mean(onForget),
+            Intervals.mean(onRetain),
+            Intervals.mean(onHoldout)));
   }
 
   /**
@@ -105,15 +133,23 @@ public record ShadowScores(
    * @param retrained [model][sample]
    */
   static double forgettingQuality(double[][] unlearned, double[][] retrained) {
+    return mean(forgettingQualities(unlearned, retrained), 1);
+  }
+
+  private static double mean(double[] values, double ofNone) {
+    return Arrays.stream(values).average().orElse(ofNone);
+  }
+
+  private static double[] forgettingQualities(double[][] unlearned, double[][] retrained) {
     int samples = unlearned[0].length;
+    double[] qualities = new double[samples];
     double bins = Math.max(1, Math.ceil(Math.log(unlearned.length - 1))) / BIN_WIDTH;
-    double sum = 0;
     for (int s = 0; s < samples; s++) {
       double epsilon = epsilon(column(unlearned, s), column(retrained, s));
       double bin = Math.floor(epsilon / BIN_WIDTH) + 1;
-      sum += bin > bins ? 0 : 2 / Math.pow(2, bin);
+      qualities[s] = bin > bins ? 0 : 2 / Math.pow(2, bin);
     }
-    return samples == 0 ? 1 : sum / samples;
+    return qualities;
   }
 
   /**
@@ -178,12 +214,13 @@ public record ShadowScores(
    * after clipping to ±100; an empty bin of the retrained counts 10⁻⁵.
    */
   static double klom(double[][] unlearned, double[][] retrained) {
-    int samples = unlearned[0].length;
-    double sum = 0;
-    for (int s = 0; s < samples; s++) {
-      sum += klom(column(unlearned, s), column(retrained, s));
-    }
-    return samples == 0 ? 0 : sum / samples;
+    return mean(kloms(unlearned, retrained), 0);
+  }
+
+  private static double[] kloms(double[][] unlearned, double[][] retrained) {
+    return IntStream.range(0, unlearned[0].length)
+        .mapToDouble(s -> klom(column(unlearned, s), column(retrained, s)))
+        .toArray();
   }
 
   private static double klom(double[] unlearned, double[] retrained) {

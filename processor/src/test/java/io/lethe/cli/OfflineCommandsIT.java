@@ -333,7 +333,11 @@ class OfflineCommandsIT {
     assertThat(shadow.get("forgettingQuality").asDouble()).isBetween(1e-4, 1.0);
     assertThat(shadow.get("neurips2023").asDouble()).isPositive();
     for (String set : List.of("Forget", "Retain", "Holdout")) {
-      assertThat(shadow.get("klom" + set).asDouble()).isNotNegative();
+      double klom = shadow.get("klom" + set).asDouble();
+      assertThat(klom).isNotNegative();
+      assertThat(shadow.at("/klom" + set + "Interval/low").asDouble()).isLessThanOrEqualTo(klom);
+      assertThat(shadow.at("/klom" + set + "Interval/high").asDouble())
+          .isGreaterThanOrEqualTo(klom);
     }
     assertOneLine(
         run(

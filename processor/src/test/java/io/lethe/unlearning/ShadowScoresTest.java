@@ -127,6 +127,24 @@ class ShadowScoresTest {
         .isInstanceOf(IllegalArgumentException.class);
   }
 
+  @Test
+  void intervalsAreThoseOfTheMeansOverSamples() {
+    // Two samples: of the first both kinds of models say the same, of the second never
+    double[][] unlearned = {{0, 0}, {1, 1}, {2, 2}, {3, 3}};
+    double[][] retrained = {{0, 10}, {1, 11}, {2, 12}, {3, 13}};
+
+    ShadowScores scores =
+        ShadowScores.between(margins(unlearned, 0.45, 0.4), margins(retrained, 0.9, 0.8));
+
+    double half = 1.959963984540054 * 0.5; // of the values 1 and 0
+    assertThat(scores.forgettingQuality()).isEqualTo(0.5, within(1e-12));
+    assertThat(scores.intervals().forgettingQuality().getLow())
+        .isEqualTo(0.5 - half, within(1e-12));
+    assertThat(scores.intervals().neurips2023().getHigh())
+        .isEqualTo((0.5 + half) / 4, within(1e-12));
+    assertThat(scores.intervals().klomForget().getHigh()).isGreaterThan(scores.klomForget());
+  }
+
   private static ShadowScores.Margins margins(double[][] all, double retain, double holdout) {
     return new ShadowScores.Margins(all, all, all, retain, holdout);
   }
