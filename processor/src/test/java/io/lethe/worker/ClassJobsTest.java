@@ -10,6 +10,8 @@ import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.dataset.SubsetDataset;
+import io.lethe.events.GateCheck;
+import io.lethe.events.GateThresholds;
 import io.lethe.events.HeldoutMatchParameters;
 import io.lethe.events.JobKind;
 import io.lethe.events.ResolvedClass;
@@ -21,6 +23,7 @@ import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.Gate;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
@@ -358,6 +361,47 @@ class ClassJobsTest {
         IntStream.range(0, holdout.size()).filter(index -> holdout.label(index) == 0).count();
     assertThat(result.outcome().getAfter().orElseThrow().getHoldout().getSamples())
         .isEqualTo((int) known);
+  }
+
+  @Test
+  void aRetrainedModelIsHeldToWhatItKnowsOfTheClassAndToNoGap() {
+    // Given: it is right on none of the forget samples, and on many of the holdout set
+    GateThresholds gate =
+        GateThresholds.newBuilder()
+            .setMaxRetainDrop(1)
+            .setMaxHoldoutDrop(1)
+            .setMaxForgetGap(0.01)
+            .setMaxMembershipGap(0.01)
+            .build();
+
+    // When
+    JobResult ofClass =
+        run(
+            worker
+                .job(JobKind.RETRAIN, List.of())
+                .setClasses(List.of("1"))
+                .setHoldoutUri(HOLDOUT)
+                .setPolicy(worker.policy().setGate(gate).build()));
+    worker.erased = samplesOf(1);
+    worker.erasedClasses = List.of("1");
+    JobResult after =
+        run(
+            worker
+                .job(JobKind.RETRAIN, samplesOf(0).subList(0, 2))
+                .setErasedSamples(worker.erased.size())
+                .setHoldoutUri(HOLDOUT)
+                .setPolicy(worker.policy().setGate(gate).build()));
+
+    // Then: of a class that was forgotten before, the holdout set has nothing any more
+    assertThat(ofClass.outcome().getChecks())
+        .extracting(GateCheck::getName)
+        .containsExactly(
+            Gate.RETAIN_DROP, Gate.HOLDOUT_DROP, Gate.CLASS_ACCURACY, Gate.CLASS_HOLDOUT_ACCURACY);
+    assertThat(ofClass.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(after.outcome().getChecks())
+        .extracting(GateCheck::getName)
+        .containsExactly(Gate.RETAIN_DROP, Gate.HOLDOUT_DROP, Gate.CLASS_ACCURACY);
+    assertThat(after.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
   }
 
   @Test
