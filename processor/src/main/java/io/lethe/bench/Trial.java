@@ -105,9 +105,15 @@ final class Trial implements AutoCloseable {
             UnlearningPolicy.newBuilder(
                     DefaultPolicy.forShare((double) forget.length / data.train().size()))
                 .setMethodParameters(parameters)
+                .setLadder(ladder(forgetClasses))
                 .build(),
             seed,
             progress);
+  }
+
+  private static List<String> ladder(Set<Integer> forgetClasses) {
+    UnlearningPolicy policy = DefaultPolicy.get();
+    return forgetClasses.isEmpty() ? policy.getLadder() : policy.getClassLadder();
   }
 
   /** The model as trained, and the one that was trained without the forget samples. */

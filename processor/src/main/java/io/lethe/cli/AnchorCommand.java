@@ -2,6 +2,7 @@ package io.lethe.cli;
 
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
+import io.lethe.demo.LineageFile;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.Aside;
@@ -15,11 +16,15 @@ import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Recipe;
+import io.lethe.worker.SampleGroups;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -56,6 +61,14 @@ final class AnchorCommand implements Callable<Integer> {
   private String holdout;
 
   @Option(
+      names = "--lineage",
+      paramLabel = "FILE",
+      description =
+          "Whose samples are whose, as a CSV of sample_id,subject_id: no fold's model sees any of a"
+              + " subject (default: as the dataset says, else each sample is its own subject).")
+  private Path lineage;
+
+  @Option(
       names = "--recipe",
       paramLabel = "FILE",
       description = "How the model was trained (default: recipe.json beside it, if it is there).")
@@ -83,6 +96,7 @@ final class AnchorCommand implements Callable<Integer> {
     if (folds < 2 || folds > data.size()) {
       throw new UnusableException("--folds: 2 to %d, not %d".formatted(data.size(), folds));
     }
+    IntFunction<String> subjects = subjects(data);
     if (how.isPresent()) {
       requireSameClasses(file, how.get(), data);
     }
@@ -90,12 +104,24 @@ final class AnchorCommand implements Callable<Integer> {
     try (Aside aside = Aside.in(out)) {
       fisher(file, data, aside, terminal);
       if (how.isPresent()) {
-        heldOut(file, how.get(), data, unseen, aside, terminal);
+        heldOut(file, how.get(), data, subjects, unseen, aside, terminal);
       } else {
         terminal.line("no held-out targets: they take a recipe (--recipe FILE)");
       }
     }
     return Main.DONE;
+  }
+
+  /** As a worker groups samples by the lineage topic. */
+  private IntFunction<String> subjects(SampleDataset data) {
+    Collection<List<String>> samples =
+        lineage == null ? List.of() : LineageFile.read(lineage).values();
+    boolean known =
+        samples.stream().flatMap(List::stream).anyMatch(id -> data.indexOf(id).isPresent());
+    if (lineage != null && !known) {
+      throw new UnusableException(lineage + ": names no sample of the dataset");
+    }
+    return SampleGroups.of(data, "", (id, taker, alive) -> samples.forEach(taker), () -> {});
   }
 
   private Optional<Path> recipeFile() {
@@ -133,6 +159,7 @@ final class AnchorCommand implements Callable<Integer> {
       ModelFile file,
       Recipe how,
       SampleDataset data,
+      IntFunction<String> subjects,
       Optional<SampleDataset> unseen,
       Aside aside,
       Terminal terminal)
@@ -145,7 +172,7 @@ final class AnchorCommand implements Callable<Integer> {
             .run(
                 data,
                 samples,
-                sample -> data.subject(sample).orElseGet(() -> data.sampleId(sample)),
+                subjects,
                 how.training().seed(),
                 ShownProgress.ofTraining(terminal, "cross-fitting", how.training().batch()));
     if (unseen.isPresent()) {

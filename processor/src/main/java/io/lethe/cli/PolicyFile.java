@@ -7,6 +7,8 @@ import com.fasterxml.jackson.databind.node.TextNode;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.json.JsonFormException;
 import io.lethe.json.JsonRecords;
+import io.lethe.unlearning.MethodCatalogue;
+import io.lethe.unlearning.UnlearningException;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -24,9 +26,13 @@ final class PolicyFile {
     try {
       JsonNode given = new ObjectMapper().readTree(file.toFile());
       asText(given);
-      return JsonRecords.fromJson(
-          merge(JsonRecords.toJson(defaults), given), UnlearningPolicy.class);
-    } catch (JsonFormException e) {
+      UnlearningPolicy policy =
+          JsonRecords.fromJson(merge(JsonRecords.toJson(defaults), given), UnlearningPolicy.class);
+      MethodCatalogue methods = MethodCatalogue.installed();
+      policy.getLadder().forEach(name -> methods.create(name, policy));
+      policy.getClassLadder().forEach(name -> methods.create(name, policy));
+      return policy;
+    } catch (JsonFormException | UnlearningException e) {
       throw new UnusableException("%s: not a policy: %s".formatted(file, e.getMessage()), e);
     } catch (IOException e) {
       throw new UnusableException(file + ": not readable as JSON", e);

@@ -30,6 +30,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -114,27 +115,28 @@ final class UnlearnCommand implements Callable<Integer> {
     try (Aside aside = Aside.in(out)) {
       Path file = aside.file(artifact);
       Path reportFile = aside.file(REPORT);
+      Function<FisherDiagonal, UnlearningRequest> request =
+          sums ->
+              new UnlearningRequest(
+                  input.model().path(),
+                  input.model().format(),
+                  input.dataset(),
+                  input.holdout(),
+                  input.forget(),
+                  new int[0],
+                  sums,
+                  sums.zero(),
+                  targets,
+                  Optional.empty(),
+                  input.classes(),
+                  retraining,
+                  chosen,
+                  input.seed(),
+                  file);
+      UnlearningPipeline pipeline = new UnlearningPipeline();
+      pipeline.requireMethods(request.apply(new FisherDiagonal(List.of(), input.dataset().size())));
       UnlearningPipeline.Anchor anchor = anchor(input, progress);
-      UnlearningResult result =
-          new UnlearningPipeline()
-              .unlearn(
-                  new UnlearningRequest(
-                      input.model().path(),
-                      input.model().format(),
-                      input.dataset(),
-                      input.holdout(),
-                      input.forget(),
-                      new int[0],
-                      anchor.sums(),
-                      anchor.sums().zero(),
-                      targets,
-                      Optional.empty(),
-                      input.classes(),
-                      retraining,
-                      chosen,
-                      input.seed(),
-                      file),
-                  progress);
+      UnlearningResult result = pipeline.unlearn(request.apply(anchor.sums()), progress);
       UnlearnReport report =
           new UnlearnReport(
               result,

@@ -65,7 +65,7 @@ public record DemoReport(
     last().getControl().ifPresent(control -> json.set("control", JsonRecords.toJson(control)));
     ObjectNode compared = json.putObject("deepclean");
     compared.set("after", JsonRecords.toJson(deepClean.after()));
-    compared.set("control", JsonRecords.toJson(deepClean.control()));
+    deepClean.control().ifPresent(control -> compared.set("control", JsonRecords.toJson(control)));
     compared.put("selectedFraction", deepClean.selectedFraction());
     compared.put("verdict", deepClean.verdict().name());
     json.set("retrained", JsonRecords.toJson(retrained));
@@ -97,7 +97,7 @@ public record DemoReport(
     row(terminal, "after (" + last.getMethod() + ")", last.getAfter());
     last.getControl().ifPresent(control -> row(terminal, "the same, no targets", control));
     row(terminal, "deepclean alone", deepClean.after());
-    row(terminal, "random-mask control", deepClean.control());
+    deepClean.control().ifPresent(control -> row(terminal, "random-mask control", control));
     row(terminal, "retrained without", retrained);
     terminal.line("");
     terminal.line(

@@ -53,7 +53,7 @@ public record UnlearnReport(
     seconds.put("evaluate", stages.getEvaluate());
     json.set("before", JsonRecords.toJson(result.before()));
     json.set("after", JsonRecords.toJson(result.after()));
-    json.set("control", JsonRecords.toJson(result.control()));
+    result.control().ifPresent(control -> json.set("control", JsonRecords.toJson(control)));
     json.put("controlMethod", result.controlMethod());
     ObjectNode gate = json.putObject("gate");
     gate.put("verdict", result.verdict().name());
@@ -63,6 +63,8 @@ public record UnlearnReport(
     result.leftOut().forEach(left -> leftOut.add(left.method()));
     ObjectNode needs = json.putObject("needs");
     result.leftOut().forEach(left -> needs.put(left.method(), left.needs()));
+    ObjectNode failed = json.putObject("failed");
+    result.failed().forEach(rung -> failed.put(rung.method(), rung.reason()));
     ArrayNode trials = json.putArray("trials");
     result
         .trials()
@@ -100,7 +102,10 @@ public record UnlearnReport(
     Measurement.head(terminal);
     Measurement.row(terminal, "before", result.before());
     Measurement.row(terminal, "after (" + result.method() + ")", result.after());
-    Measurement.row(terminal, result.controlMethod() + ", control", result.control());
+    result
+        .control()
+        .ifPresent(
+            control -> Measurement.row(terminal, result.controlMethod() + ", control", control));
     if (!result.trueHoldout()) {
       Measurement.noteHoldout(terminal);
     }
@@ -110,6 +115,9 @@ public record UnlearnReport(
             left ->
                 terminal.line(
                     "  %s was left out: it needs %s".formatted(left.method(), left.needs())));
+    result
+        .failed()
+        .forEach(rung -> terminal.line("  %s failed: %s".formatted(rung.method(), rung.reason())));
     result
         .forgottenClasses()
         .ifPresent(

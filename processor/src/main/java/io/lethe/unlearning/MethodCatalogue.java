@@ -24,8 +24,8 @@ public interface MethodCatalogue {
   /**
    * The method with the policy's hyperparameters.
    *
-   * @throws UnlearningException when there is no such method, or when a hyperparameter is unknown
-   *     or out of its range
+   * @throws UnlearningException when there is no such method, nor one that the policy gives
+   *     hyperparameters, or when a hyperparameter is unknown or out of its range
    */
   UnlearningMethod create(String name, UnlearningPolicy policy);
 

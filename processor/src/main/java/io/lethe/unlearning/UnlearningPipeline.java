@@ -70,15 +70,34 @@ public final class UnlearningPipeline {
    */
   public UnlearningResult unlearn(UnlearningRequest request, Progress progress) {
     check(request);
-    List<UnlearningMethod> ladder =
-        request.policy().getLadder().stream()
-            .map(name -> methods.create(name, request.policy()))
-            .toList();
+    List<UnlearningMethod> ladder = ladder(request);
     progress.at(JobStage.LOAD, 0, 1);
     try (LoadedModel model = LoadedModel.load(request.anchor(), request.format());
         NDManager job = model.manager().newSubManager()) {
       return new Run(request, progress, model, job).run(ladder);
     }
+  }
+
+  /**
+   * Fails where {@link #unlearn} would as no method of the ladder has what it needs, or targets are
+   * of other classes than the model's. Reads no samples to speak of: a caller asks before it pays
+   * for Fisher sums over the dataset.
+   *
+   * @param request whose sums need only say over how many samples they are
+   */
+  public void requireMethods(UnlearningRequest request) {
+    check(request);
+    List<UnlearningMethod> ladder = ladder(request);
+    try (LoadedModel model = LoadedModel.load(request.anchor(), request.format());
+        NDManager job = model.manager().newSubManager()) {
+      new Run(request, Progress.NONE, model, job).requireAny(ladder);
+    }
+  }
+
+  private List<UnlearningMethod> ladder(UnlearningRequest request) {
+    return request.policy().getLadder().stream()
+        .map(name -> methods.create(name, request.policy()))
+        .toList();
   }
 
   private static void check(UnlearningRequest request) {
@@ -156,26 +175,75 @@ public final class UnlearningPipeline {
       FisherDiagonal batchFisher =
           new FisherComputer(model).sum(request.dataset(), request.batch(), progress);
       UnlearningTask task =
-          new UnlearningTask(
-              model,
-              request.dataset(),
-              forget,
-              request.forgetClasses(),
-              repairPool,
-              Optional.of(unseen),
-              request.retainSums().minus(batchFisher),
-              request.erasedSums().plus(batchFisher),
-              request.targets(),
-              request.retraining(),
-              request.policy(),
-              request.seed(),
-              progress);
+          task(request.retainSums().minus(batchFisher), request.erasedSums().plus(batchFisher));
       double fisherSeconds = watch.lap();
       Evaluator.Measured before = measure(Optional.empty());
       // Squared gradients are of the anchor's weights; what a method changes may be a release.
       request.start().ifPresent(this::startFrom);
       start = State.of(model, job);
+      Evaluator.Measured parent = request.start().isEmpty() ? before : measure(Optional.empty());
       List<UnlearningResult.LeftOut> leftOut = new ArrayList<>();
+      List<UnlearningMethod> ladder = applicable(named, task, leftOut);
+      List<UnlearningResult.Failed> failed = new ArrayList<>();
+      Candidate made = climb(ladder, task, before, parent, failed);
+      watch.lap();
+      UnlearningMethod control = made.method().control(made.applied());
+      Optional<Evaluation> controlled = control(control, task, parent, failed);
+      evaluateSeconds += watch.lap();
+      progress.at(JobStage.STORE, 0, 1);
+      made.state().restore(model);
+      model.write(request.output());
+      return new UnlearningResult(
+          batchFisher,
+          made.method().name(),
+          made.applied().selectedFraction(),
+          before.evaluation(),
+          made.after().evaluation(),
+          controlled,
+          control.name(),
+          List.copyOf(leftOut),
+          List.copyOf(failed),
+          made.applied().trials(),
+          forgottenClasses(before, made.after()),
+          made.checks(),
+          Gate.verdict(made.checks(), false),
+          request.holdout().isPresent(),
+          new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
+    }
+
+    void requireAny(List<UnlearningMethod> named) {
+      int batch = request.batch().length;
+      UnlearningTask task =
+          task(
+              new FisherDiagonal(List.of(), request.retainSums().samples() - batch),
+              new FisherDiagonal(List.of(), request.erasedSums().samples() + batch));
+      applicable(named, task, new ArrayList<>());
+    }
+
+    private UnlearningTask task(FisherDiagonal retainSums, FisherDiagonal erasedSums) {
+      return new UnlearningTask(
+          model,
+          request.dataset(),
+          forget,
+          request.forgetClasses(),
+          repairPool,
+          Optional.of(unseen),
+          retainSums,
+          erasedSums,
+          request.targets(),
+          request.retraining(),
+          request.policy(),
+          request.seed(),
+          progress);
+    }
+
+    /**
+     * The rungs that have what they need.
+     *
+     * @param leftOut takes the others
+     */
+    private static List<UnlearningMethod> applicable(
+        List<UnlearningMethod> named, UnlearningTask task, List<UnlearningResult.LeftOut> leftOut) {
       List<UnlearningMethod> ladder = new ArrayList<>();
       for (UnlearningMethod rung : named) {
         rung.missing(task)
@@ -190,47 +258,74 @@ public final class UnlearningPipeline {
                     .map(left -> left.method() + " needs " + left.needs())
                     .collect(Collectors.joining("; ")));
       }
-      UnlearningMethod method = null;
-      UnlearningMethod.Applied applied = null;
-      Evaluator.Measured after = null;
-      List<GateCheck> checks = List.of();
+      return ladder;
+    }
+
+    /** What a rung made, whether or not its gate let it pass. */
+    private record Candidate(
+        UnlearningMethod method,
+        UnlearningMethod.Applied applied,
+        Evaluator.Measured after,
+        List<GateCheck> checks,
+        State state) {}
+
+    /**
+     * The first rung that passes the gate, or else the last that made anything.
+     *
+     * @param failed takes the rungs that made nothing
+     */
+    private Candidate climb(
+        List<UnlearningMethod> ladder,
+        UnlearningTask task,
+        Evaluator.Measured before,
+        Evaluator.Measured parent,
+        List<UnlearningResult.Failed> failed) {
+      Candidate last = null;
       for (UnlearningMethod rung : ladder) { // ESCALATE: the next one
-        method = rung;
         start.restore(model);
-        applied = method.apply(task);
+        UnlearningMethod.Applied applied;
+        try {
+          applied = rung.apply(task);
+        } catch (UnlearningException e) {
+          failed.add(new UnlearningResult.Failed(rung.name(), e.getMessage()));
+          continue;
+        }
         methodSeconds += applied.methodSeconds();
         repairSeconds += applied.repairSeconds();
-        after = measure(Optional.of(before));
-        checks = new Gate(request.policy().getGate()).check(before, after);
+        Evaluator.Measured after = measure(Optional.of(parent));
+        List<GateCheck> checks = new Gate(request.policy().getGate()).check(before, after);
+        if (last != null) {
+          last.state().close();
+        }
+        last = new Candidate(rung, applied, after, checks, State.of(model, job));
         if (Gate.passed(checks)) {
           break;
         }
       }
-      State released = State.of(model, job);
-      watch.lap();
+      if (last == null) {
+        throw new UnlearningException(
+            "every method of the ladder failed: "
+                + failed.stream()
+                    .map(rung -> rung.method() + ": " + rung.reason())
+                    .collect(Collectors.joining("; ")));
+      }
+      return last;
+    }
+
+    /** Measures the control; one that fails takes nothing from what was made. */
+    private Optional<Evaluation> control(
+        UnlearningMethod control,
+        UnlearningTask task,
+        Evaluator.Measured parent,
+        List<UnlearningResult.Failed> failed) {
       start.restore(model);
-      UnlearningMethod control = method.control(applied);
-      control.apply(task);
-      Evaluation controlled = evaluator.measure(model, Optional.of(before), progress).evaluation();
-      evaluateSeconds += watch.lap();
-      progress.at(JobStage.STORE, 0, 1);
-      released.restore(model);
-      model.write(request.output());
-      return new UnlearningResult(
-          batchFisher,
-          method.name(),
-          applied.selectedFraction(),
-          before.evaluation(),
-          after.evaluation(),
-          controlled,
-          control.name(),
-          List.copyOf(leftOut),
-          applied.trials(),
-          forgottenClasses(before, after),
-          checks,
-          Gate.verdict(checks, false),
-          request.holdout().isPresent(),
-          new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
+      try {
+        control.apply(task);
+      } catch (UnlearningException e) {
+        failed.add(new UnlearningResult.Failed(control.name(), e.getMessage()));
+        return Optional.empty();
+      }
+      return Optional.of(evaluator.measure(model, Optional.of(parent), progress).evaluation());
     }
 
     private static Optional<UnlearningResult.ForgottenClasses> forgottenClasses(
@@ -272,7 +367,13 @@ public final class UnlearningPipeline {
   }
 
   /** A copy of a model's weights and running statistics. */
-  private record State(NDList weights, NDList buffers) {
+  private record State(NDList weights, NDList buffers) implements AutoCloseable {
+    @Override
+    public void close() {
+      weights.close();
+      buffers.close();
+    }
+
     static State of(LoadedModel model, NDManager owner) {
       NDList buffers = new NDList();
       for (LoadedModel.Weight buffer : model.buffers()) {

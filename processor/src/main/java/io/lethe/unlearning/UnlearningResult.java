@@ -12,13 +12,14 @@ import java.util.Optional;
  * What an unlearning job found. All evaluations are on the same samples.
  *
  * @param batchFisher sum of squared gradients over the batch, at the anchor's weights
- * @param method the method whose model was written: the last that was tried
+ * @param method the method whose model was written: the last that was tried and made one
  * @param selectedFraction share of the weights that it selected
  * @param before the anchor
  * @param after the new model
- * @param control the same budget spent without knowing what to forget
+ * @param control the same budget spent without knowing what to forget; empty where that failed
  * @param controlMethod how: {@code random-mask} for methods that select weights
  * @param leftOut methods of the ladder that were not tried, as what they need was not given
+ * @param failed methods that gave no weights, the control among them
  * @param trials thresholds that the method's search tried; empty where it searched none
  * @param forgottenClasses accuracy on holdout samples of the classes that were to be forgotten, in
  *     which the evaluations' holdout set has no part; empty without such classes or samples
@@ -33,9 +34,10 @@ public record UnlearningResult(
     double selectedFraction,
     Evaluation before,
     Evaluation after,
-    Evaluation control,
+    Optional<Evaluation> control,
     String controlMethod,
     List<LeftOut> leftOut,
+    List<Failed> failed,
     List<UnlearningMethod.Trial> trials,
     Optional<ForgottenClasses> forgottenClasses,
     List<GateCheck> checks,
@@ -49,6 +51,14 @@ public record UnlearningResult(
    * @param needs what it needs and was not given, in a few words
    */
   public record LeftOut(String method, String needs) {}
+
+  /**
+   * A method that was tried and gave no weights.
+   *
+   * @param method its name
+   * @param reason in one line
+   */
+  public record Failed(String method, String reason) {}
 
   /**
    * What the model says of classes that it must have forgotten, on samples that it never saw.

@@ -13,7 +13,7 @@ import java.util.stream.IntStream;
  * have seen none of a subject must not have seen any of them. Subjects who share a sample share a
  * group. Whose they are is not kept: one number a position is all.
  */
-final class SampleGroups {
+public final class SampleGroups {
   /** A position of the same group, in the end the first. */
   private final int[] towardFirst;
 
@@ -27,7 +27,7 @@ final class SampleGroups {
    *
    * @param source asked only where the dataset does not know the subjects of all its samples
    */
-  static IntFunction<String> of(
+  public static IntFunction<String> of(
       SampleDataset dataset, String datasetId, SubjectSource source, Runnable alive) {
     boolean known =
         IntStream.range(0, dataset.size()).allMatch(index -> dataset.subject(index).isPresent());

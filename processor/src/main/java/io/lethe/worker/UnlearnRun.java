@@ -6,6 +6,7 @@ import io.lethe.events.Evaluation;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.ReleaseMode;
 import io.lethe.events.ResolvedClass;
+import io.lethe.events.SearchTrial;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
@@ -19,6 +20,7 @@ import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.UnlearningException;
+import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
 import io.lethe.unlearning.UnlearningResult;
@@ -26,9 +28,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /**
@@ -196,9 +200,11 @@ final class UnlearnRun {
             .setSelectedFraction(result.selectedFraction())
             .setBefore(result.before())
             .setAfter(result.after())
-            .setControl(result.control())
+            .setControl(result.control().orElse(null))
             .setChecks(result.checks())
             .setLeftOut(result.leftOut().stream().map(UnlearningResult.LeftOut::method).toList())
+            .setPassedOver(passedOver(result))
+            .setTrials(result.trials().stream().map(UnlearnRun::trial).toList())
             .setResolvedClasses(classes)
             .setSeconds(result.seconds())
             .build(),
@@ -206,6 +212,18 @@ final class UnlearnRun {
             ? Optional.of(new JobResult.Update(FisherUpdateKind.SUBTRACT, result.batchFisher()))
             : Optional.empty(),
         Optional.empty());
+  }
+
+  private static Map<String, String> passedOver(UnlearningResult result) {
+    Map<String, String> reasons = new TreeMap<>();
+    result.leftOut().forEach(rung -> reasons.put(rung.method(), "needs " + rung.needs()));
+    result.failed().forEach(rung -> reasons.put(rung.method(), "failed: " + rung.reason()));
+    return reasons;
+  }
+
+  private static SearchTrial trial(UnlearningMethod.Trial trial) {
+    return new SearchTrial(
+        trial.share(), trial.forgetGap(), trial.retainDrop(), trial.kept(), trial.chosen());
   }
 
   private Verdict refused(UnlearningResult result) {

@@ -14,18 +14,23 @@ import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.SafetensorsFile;
 import io.lethe.model.LoadedModel;
+import io.lethe.offline.FisherFile;
 import io.lethe.unlearning.Confidence;
+import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.Recipe;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -399,6 +404,150 @@ class OfflineCommandsIT {
     assertThat(answer.code()).isLessThan(2);
     assertThat(json(directory.resolve("out").resolve("report.json")).get("method").asText())
         .isEqualTo("heldout-match");
+  }
+
+  @Test
+  void fisherSumsThatAreGivenAreUsed() throws IOException {
+    // Given
+    Path sums = directory.resolve("f.safetensors");
+    Path reversed = directory.resolve("r.safetensors");
+    run("fisher", "--model", model, "--dataset", DATASET, "--out", sums);
+    FisherDiagonal own = SafetensorsFile.readDiagonal(sums);
+    FisherFile.write(
+        reversed,
+        new FisherDiagonal(
+            own.tensors().stream()
+                .map(
+                    tensor ->
+                        new FisherDiagonal.Tensor(
+                            tensor.name(), tensor.shape(), reversed(tensor.values())))
+                .toList(),
+            own.samples()),
+        Sha256.of(model),
+        Datasets.open(DATASET).digest());
+
+    // When
+    String computed = artifact("computed");
+    String given = artifact("given", "--fisher", sums);
+    String other = artifact("other", "--fisher", reversed);
+
+    // Then
+    assertThat(given).isEqualTo(computed);
+    assertThat(other).isNotEqualTo(computed);
+  }
+
+  private static float[] reversed(float[] values) {
+    float[] reversed = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      reversed[i] = values[values.length - 1 - i];
+    }
+    return reversed;
+  }
+
+  /** The digest of what DeepClean makes. */
+  private String artifact(String out, Object... more) throws IOException {
+    Stream<Object> all =
+        Stream.of(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--method",
+            "deepclean",
+            "--out",
+            directory.resolve(out));
+    run(Stream.concat(all, Stream.of(more)).toArray());
+    return json(directory.resolve(out).resolve("report.json")).get("artifactSha256").asText();
+  }
+
+  @Test
+  void foldsAreSplitByTheSubjectsOfALineageFile() throws IOException {
+    // Given: a dataset that does not know its subjects
+    SampleDataset known = Datasets.open(DATASET);
+    String anonymous = "npz:" + npz(DATASET, label -> true);
+    int[] all = IntStream.range(0, known.size()).toArray();
+    Path lineage =
+        Files.writeString(
+            directory.resolve("lineage.csv"),
+            "sample_id,subject_id\n"
+                + IntStream.of(all)
+                    .mapToObj(i -> i + "," + known.subject(i).orElseThrow() + "\n")
+                    .collect(Collectors.joining()));
+    Path out = directory.resolve("out");
+
+    // When
+    Answer answer =
+        run(
+            "anchor",
+            "--model",
+            model,
+            "--dataset",
+            anonymous,
+            "--lineage",
+            lineage,
+            "--folds",
+            "2",
+            "--out",
+            out);
+
+    // Then
+    assertThat(answer).isEqualTo(new Answer(0, ""));
+    SampleDataset data = Datasets.open(anonymous);
+    Recipe recipe = Recipe.read(shared.resolve("recipe.json"), data);
+    Map<String, String> first = new HashMap<>();
+    IntStream.of(all)
+        .forEach(i -> first.putIfAbsent(known.subject(i).orElseThrow(), Integer.toString(i)));
+    HeldOutTargets expected =
+        new CrossFit(() -> recipe.init().create(recipe.training().seed()), recipe.training(), 2)
+            .run(
+                data,
+                all,
+                i -> first.get(known.subject(i).orElseThrow()),
+                recipe.training().seed(),
+                Progress.NONE);
+    assertThat(HeldOutFile.read(out.resolve("heldout.npz"), data).logits(all))
+        .containsExactly(expected.logits(all));
+    Files.writeString(lineage, "sample_id,subject_id\nelsewhere,somebody\n");
+    assertOneLine(
+        run(
+            "anchor",
+            "--model",
+            model,
+            "--dataset",
+            anonymous,
+            "--lineage",
+            lineage,
+            "--out",
+            directory.resolve("no")),
+        "lineage.csv",
+        "no sample of the dataset");
+  }
+
+  @Test
+  void aMethodThatThereIsNotIsNotPassedOver() throws IOException {
+    Path policy =
+        Files.writeString(
+            directory.resolve("policy.json"),
+            "{\"methodParameters\": {\"deepclaen\": {\"quantile\": 0.1}}}");
+
+    assertOneLine(
+        run(
+            "unlearn",
+            "--model",
+            model,
+            "--dataset",
+            DATASET,
+            "--forget",
+            ids(0, 20),
+            "--policy",
+            policy,
+            "--out",
+            directory.resolve("out")),
+        "policy.json",
+        "unknown unlearning method deepclaen");
   }
 
   /** Samples as an npz file, of some labels only. */

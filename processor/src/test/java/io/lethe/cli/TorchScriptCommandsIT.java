@@ -217,6 +217,42 @@ class TorchScriptCommandsIT {
     assertThat(names(out)).isEmpty();
   }
 
+  /** Fisher sums of this file are refused for another reason: they were not begun. */
+  @ParameterizedTest
+  @CsvSource({
+    "retrain, running statistics can be set",
+    "pgu, layers follow each other and can be reached",
+    "residual-lora, can be reached",
+    "influence, ends in a linear layer whose inputs can be reached",
+  })
+  void aMethodThatTorchScriptCannotServeIsRefusedBeforeAnythingIsComputed(
+      String method, String reason) throws IOException {
+    Path recipe =
+        Files.writeString(
+            directory.resolve("r.json"),
+            "{\"init\": \"" + TorchScriptFiles.file("saved-in-training.pt") + "\"}");
+    Path out = directory.resolve("out");
+
+    Answer answer =
+        run(
+            "unlearn",
+            "--model",
+            TorchScriptFiles.file("unused.pt"),
+            "--dataset",
+            DATA,
+            "--forget",
+            ids,
+            "--recipe",
+            recipe,
+            "--method",
+            method,
+            "--out",
+            out);
+
+    assertOneLine(answer, method + " needs", reason);
+    assertThat(names(out)).isEmpty();
+  }
+
   @Test
   void aDeviceThatIsNotThereIsOneLine() {
     Path out = directory.resolve("f.safetensors");

@@ -83,10 +83,11 @@ class UnlearningPipelineTest {
 
     UnlearningResult forward =
         pipeline.unlearn(
-            request(SECOND, FIRST, all.minus(first), first, directory.resolve("f")), Progress.NONE);
+            request(SECOND, FIRST, all.minus(first), first, directory.resolve("f"), unrepaired()),
+            Progress.NONE);
     UnlearningResult backward =
         pipeline.unlearn(
-            request(FIRST, SECOND, all.minus(second), second, directory.resolve("b")),
+            request(FIRST, SECOND, all.minus(second), second, directory.resolve("b"), unrepaired()),
             Progress.NONE);
 
     // All but what earlier batches erased, which is the other half
@@ -96,8 +97,28 @@ class UnlearningPipelineTest {
     assertThat(forward.before().getMembershipAuc()).isEqualTo(backward.before().getMembershipAuc());
     assertThat(forward.before().getEarlier().orElseThrow().getSamples()).isEqualTo(20);
     assertThat(forward.after().getForget().getSamples()).isEqualTo(40);
-    // The sums may differ in the last digit, the selected weights then at the edge.
     assertThat(forward.selectedFraction()).isEqualTo(backward.selectedFraction());
+    // The sums may differ in the last digit, the selected weights then at the edge.
+    assertThat(shareOfZeroInBoth(directory.resolve("f"), directory.resolve("b")))
+        .isGreaterThanOrEqualTo(0.99);
+  }
+
+  /** Of the weights that one of two releases of DeepClean without repair set to zero. */
+  private static double shareOfZeroInBoth(Path one, Path other) {
+    int both = 0;
+    int either = 0;
+    try (LoadedModel first = LoadedModel.load(one, ModelFormat.DJL);
+        LoadedModel second = LoadedModel.load(other, ModelFormat.DJL)) {
+      for (int t = 0; t < first.weights().size(); t++) {
+        float[] f = first.weights().get(t).array().toFloatArray();
+        float[] s = second.weights().get(t).array().toFloatArray();
+        for (int i = 0; i < f.length; i++) {
+          both += f[i] == 0 && s[i] == 0 ? 1 : 0;
+          either += f[i] == 0 || s[i] == 0 ? 1 : 0;
+        }
+      }
+    }
+    return (double) both / either;
   }
 
   @Test
@@ -147,7 +168,11 @@ class UnlearningPipelineTest {
 
     assertThat(result.trueHoldout()).isFalse();
     int holdout = result.before().getHoldout().getSamples();
-    assertThat(holdout).isBetween(10, 40);
+    assertThat(holdout)
+        .isEqualTo(
+            (int) IntStream.range(20, 240).filter(i -> Sampling.isStandInHoldout(i, 1)).count());
+    assertThat(IntStream.range(0, 10_000).filter(i -> Sampling.isStandInHoldout(i, 1)).count())
+        .isBetween(900L, 1100L);
     assertThat(result.before().getRetain().getSamples()).isEqualTo(220 - holdout);
   }
 
@@ -198,6 +223,123 @@ class UnlearningPipelineTest {
     assertThat(result.checks().stream().filter(check -> !check.getPassed()))
         .extracting(GateCheck::getName)
         .containsExactly(Gate.CLASS_ACCURACY, Gate.CLASS_HOLDOUT_ACCURACY);
+  }
+
+  @Test
+  void aRungThatFailsItsGateGivesWayToTheNext() {
+    trainAnAnchor(12);
+    UnlearningResult result =
+        run(
+            FIRST,
+            Set.of(),
+            Optional.empty(),
+            new Step("wipe", UnlearningPipelineTest::wipe),
+            new Step("nothing", model -> {}));
+
+    assertThat(result.method()).isEqualTo("nothing");
+    assertThat(result.verdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.failed()).isEmpty();
+    assertThat(directory.resolve("steps.params")).hasSameBinaryContentAs(anchor);
+  }
+
+  @Test
+  void theLastRungThatMadeAnythingIsWhatIsHeld() {
+    trainAnAnchor(12);
+    UnlearningResult result =
+        run(
+            FIRST,
+            Set.of(),
+            Optional.empty(),
+            new Step("wipe", UnlearningPipelineTest::wipe),
+            new Step("throws", UnlearningPipelineTest::diverge));
+
+    assertThat(result.method()).isEqualTo("wipe");
+    assertThat(result.verdict()).isEqualTo(Verdict.HOLD);
+    assertThat(result.failed())
+        .containsExactly(new UnlearningResult.Failed("throws", "it diverged"));
+    try (LoadedModel held = LoadedModel.load(directory.resolve("steps.params"), ModelFormat.DJL)) {
+      for (float value : held.weights().get(0).array().toFloatArray()) {
+        assertThat(value).isZero();
+      }
+      assertThat(Evaluator.score(held, DATA, FIRST).metrics())
+          .isEqualTo(result.after().getForget());
+    }
+  }
+
+  @Test
+  void aRungThatThrowsGivesWayToTheNextWhichStartsFromTheAnchor() {
+    UnlearningResult result =
+        run(
+            FIRST,
+            Set.of(),
+            Optional.empty(),
+            new Step("throws", UnlearningPipelineTest::diverge),
+            new Step("nothing", model -> {}));
+
+    assertThat(result.method()).isEqualTo("nothing");
+    assertThat(result.verdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.failed())
+        .containsExactly(new UnlearningResult.Failed("throws", "it diverged"));
+    assertThat(directory.resolve("steps.params")).hasSameBinaryContentAs(anchor);
+  }
+
+  @Test
+  void aControlThatThrowsTakesNothingFromTheRelease() {
+    UnlearningResult result =
+        run(
+            FIRST,
+            Set.of(),
+            Optional.empty(),
+            new Step("nothing", model -> {}, UnlearningPipelineTest::diverge));
+
+    assertThat(result.verdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.control()).isEmpty();
+    assertThat(result.failed())
+        .containsExactly(new UnlearningResult.Failed("control of nothing", "it diverged"));
+    assertThat(directory.resolve("steps.params")).hasSameBinaryContentAs(anchor);
+  }
+
+  @Test
+  void aLadderOfWhichEveryRungThrowsSaysWhy() {
+    assertThatThrownBy(
+            () ->
+                run(
+                    FIRST,
+                    Set.of(),
+                    Optional.empty(),
+                    new Step("throws", UnlearningPipelineTest::diverge)))
+        .isInstanceOf(UnlearningException.class)
+        .hasMessage("every method of the ladder failed: throws: it diverged");
+  }
+
+  private static void wipe(LoadedModel model) {
+    model.weights().forEach(weight -> weight.array().muli(0));
+  }
+
+  /** Leaves the weights broken, as what diverges does. */
+  private static void diverge(LoadedModel model) {
+    wipe(model);
+    throw new UnlearningException("it diverged");
+  }
+
+  @Test
+  void aReleaseFromAnEarlierOneIsComparedWithThat() {
+    Path parent = directory.resolve("parent.params");
+    try (LoadedModel model = LoadedModel.load(anchor, ModelFormat.DJL)) {
+      silence(model, 1);
+      model.write(parent);
+    }
+
+    UnlearningResult result =
+        run(
+            FIRST,
+            Set.of(),
+            Optional.empty(),
+            Optional.of(parent),
+            new Step("nothing", model -> {}));
+
+    assertThat(result.after().getRetainDivergence()).contains(0.0);
+    assertThat(result.before().getRetainDivergence()).isEmpty();
   }
 
   @Test
@@ -324,9 +466,21 @@ class UnlearningPipelineTest {
   /** A job whose ladder is these steps. */
   private UnlearningResult run(
       int[] batch, Set<Integer> classes, Optional<HeldOutTargets> targets, Step... steps) {
+    return run(batch, classes, targets, Optional.empty(), steps);
+  }
+
+  private UnlearningResult run(
+      int[] batch,
+      Set<Integer> classes,
+      Optional<HeldOutTargets> targets,
+      Optional<Path> start,
+      Step... steps) {
     UnlearningPolicy policy =
         UnlearningPolicy.newBuilder(
-                policy(GateThresholds.newBuilder().setMaxForgetGap(0.05).build()))
+                policy(
+                    classes.isEmpty()
+                        ? gate(0.1)
+                        : GateThresholds.newBuilder().setMaxForgetGap(0.05).build()))
             .setLadder(Arrays.stream(steps).map(Step::name).toList())
             .build();
     return new UnlearningPipeline(new Ladder(List.of(steps)))
@@ -341,7 +495,7 @@ class UnlearningPipelineTest {
                 all,
                 all.zero(),
                 targets,
-                Optional.empty(),
+                start,
                 classes,
                 Optional.empty(),
                 policy,
@@ -365,8 +519,14 @@ class UnlearningPipelineTest {
     }
   }
 
-  /** A method of a test's own; its control does nothing. */
-  private record Step(String name, Consumer<LoadedModel> change) implements UnlearningMethod {
+  /** A method of a test's own. */
+  private record Step(
+      String name, Consumer<LoadedModel> change, Consumer<LoadedModel> controlsChange)
+      implements UnlearningMethod {
+    Step(String name, Consumer<LoadedModel> change) {
+      this(name, change, model -> {});
+    }
+
     @Override
     public Applied apply(UnlearningTask task) {
       change.accept(task.model());
@@ -375,7 +535,7 @@ class UnlearningPipelineTest {
 
     @Override
     public UnlearningMethod control(Applied applied) {
-      return new Step("control of " + name, model -> {});
+      return new Step("control of " + name, controlsChange);
     }
   }
 
@@ -393,6 +553,14 @@ class UnlearningPipelineTest {
 
   private static GateThresholds gate(double most) {
     return GateThresholds.newBuilder().setMaxRetainDrop(most).setMaxHoldoutDrop(most).build();
+  }
+
+  private static UnlearningPolicy unrepaired() {
+    UnlearningPolicy policy = policy(gate(1.0));
+    return UnlearningPolicy.newBuilder(policy)
+        .setDeepclean(
+            DeepCleanParameters.newBuilder(policy.getDeepclean()).setRepairEpochs(0).build())
+        .build();
   }
 
   private static UnlearningPolicy policy(GateThresholds gate) {

@@ -326,6 +326,35 @@ class JobKindsTest {
     // Then
     assertThat(result.outcome().getMethod()).contains("deepclean");
     assertThat(result.outcome().getLeftOut()).containsExactly("heldout-match");
+    assertThat(result.outcome().getPassedOver())
+        .isEqualTo(Map.of("heldout-match", "needs held-out targets of all forget samples"));
+    assertThat(result.outcome().getTrials()).isEmpty();
+  }
+
+  @Test
+  void theOutcomeHasTheTrialsOfASearchAndWhatFailed() {
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, worker.samples(0, 4))
+                .setPolicy(
+                    worker
+                        .policy()
+                        .setLadder(List.of("fine-tune", "ssd"))
+                        .setMethodParameters(
+                            Map.of(
+                                "fine-tune", "{\"learningRate\": 1e30, \"epochs\": 4}",
+                                "ssd", "{\"selection\": \"search\", \"trials\": 3}"))
+                        .build())
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getMethod()).contains("ssd");
+    assertThat(result.outcome().getTrials()).hasSize(3);
+    assertThat(result.outcome().getPassedOver().get("fine-tune"))
+        .isEqualTo("failed: fine-tuning diverged: its loss is not a finite number");
   }
 
   @Test

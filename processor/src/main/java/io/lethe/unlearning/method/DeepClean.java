@@ -2,7 +2,9 @@ package io.lethe.unlearning.method;
 
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.JobStage;
+import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
+import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.UnlearningException;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningTask;
@@ -33,6 +35,96 @@ public final class DeepClean implements UnlearningMethod {
   private static final double SMALLEST_SHARE = 0.001;
   private static final double LARGEST_SHARE = 0.5;
 
+  /**
+   * Hyperparameters. One of γ, a quantile and a search says which weights are selected; a policy's
+   * text by the method's name that gives one of them takes the place of what its record gives.
+   *
+   * @param gamma absolute threshold on r, ≥ 0
+   * @param quantile share of all weights, those of the highest r, between 0 and 1
+   * @param searchTrials shares that a search tries; 0 for no search
+   * @param searchMaxRetainDrop accuracy on retained samples that a trial may cost, 0 to 1
+   * @param towardTargets whether the repair goes toward held-out targets
+   * @param reservoirSamples retained samples that the repair trains on, ≥ 1
+   * @param repairEpochs passes over them, ≥ 0
+   * @param repairLearningRate Adam's rate, > 0
+   * @param repairBatch samples per step, ≥ 1
+   */
+  public record Parameters(
+      Optional<Double> gamma,
+      Optional<Double> quantile,
+      int searchTrials,
+      double searchMaxRetainDrop,
+      boolean towardTargets,
+      int reservoirSamples,
+      int repairEpochs,
+      double repairLearningRate,
+      int repairBatch) {
+    /** What a policy has where its owner says nothing. */
+    static final Parameters DEFAULT = of(DefaultPolicy.get().getDeepclean());
+
+    /** As a policy says them: its record, and above it its text by the method's name. */
+    static Parameters of(UnlearningPolicy policy) {
+      return over(policy, NAME, of(policy.getDeepclean()));
+    }
+
+    /** As {@link #of(UnlearningPolicy)}, with the text by another method's name above them. */
+    static Parameters of(UnlearningPolicy policy, String method) {
+      return over(policy, method, of(policy));
+    }
+
+    private static Parameters over(UnlearningPolicy policy, String method, Parameters record) {
+      Parameters read = ParameterText.read(policy, method, record.without());
+      return read.selections() > 0 ? read : ParameterText.read(policy, method, record);
+    }
+
+    private static Parameters of(DeepCleanParameters record) {
+      return new Parameters(
+          record.getGamma(),
+          record.getQuantile(),
+          record.getSearchTrials(),
+          record.getSearchMaxRetainDrop(),
+          record.getTowardTargets(),
+          record.getReservoirSamples(),
+          record.getRepairEpochs(),
+          record.getRepairLearningRate(),
+          record.getRepairBatch());
+    }
+
+    private Parameters without() {
+      return new Parameters(
+          Optional.empty(),
+          Optional.empty(),
+          0,
+          searchMaxRetainDrop,
+          towardTargets,
+          reservoirSamples,
+          repairEpochs,
+          repairLearningRate,
+          repairBatch);
+    }
+
+    private int selections() {
+      return (gamma.isPresent() ? 1 : 0)
+          + (quantile.isPresent() ? 1 : 0)
+          + (searchTrials > 0 ? 1 : 0);
+    }
+  }
+
+  private final Optional<Parameters> given;
+
+  /** With the hyperparameters of the task's policy. */
+  public DeepClean() {
+    given = Optional.empty();
+  }
+
+  DeepClean(Parameters parameters) {
+    given = Optional.of(parameters);
+  }
+
+  private Parameters parameters(UnlearningTask task) {
+    return given.orElseGet(() -> Parameters.of(task.policy()));
+  }
+
   @Override
   public String name() {
     return NAME;
@@ -40,53 +132,67 @@ public final class DeepClean implements UnlearningMethod {
 
   @Override
   public Applied apply(UnlearningTask task) {
-    DeepCleanParameters parameters = task.policy().getDeepclean();
-    check(parameters);
     task.progress().at(JobStage.METHOD, 0, 1);
     long start = System.nanoTime();
-    float[][] ratios = ratios(task.retainSums(), task.erasedSums());
-    List<Trial> trials = List.of();
-    List<BitSet> selection;
-    if (parameters.getSearchTrials() > 0) {
-      ThresholdSearch.Found found = search(task, ratios);
-      trials = found.trials();
-      selection = highest(ratios, found.share());
-    } else if (parameters.getGamma().isPresent()) {
-      selection = above(ratios, parameters.getGamma().get());
-    } else {
-      selection = highest(ratios, parameters.getQuantile().orElseThrow());
-    }
+    Selection selection = select(task);
     double selecting = (System.nanoTime() - start) * 1e-9;
     task.progress().at(JobStage.METHOD, 1, 1);
-    MaskedRepair.Seconds seconds = new MaskedRepair(task).run(selection);
+    MaskedRepair.Seconds seconds = repair(task).run(selection.weights());
     return new Applied(
-        selection.stream().map(BitSet::cardinality).toList(),
+        selection.counts(),
         task.retainSums().size(),
         selecting + seconds.zero(),
         seconds.repair(),
-        trials);
+        selection.trials());
   }
 
-  private static ThresholdSearch.Found search(UnlearningTask task, float[][] ratios) {
-    DeepCleanParameters parameters = task.policy().getDeepclean();
+  /** Selected weights of each tensor, in the model's order, and what a search tried. */
+  record Selection(List<BitSet> weights, List<Trial> trials) {
+    List<Integer> counts() {
+      return weights.stream().map(BitSet::cardinality).toList();
+    }
+  }
+
+  Selection select(UnlearningTask task) {
+    Parameters parameters = parameters(task);
+    check(parameters);
+    float[][] ratios = ratios(task.retainSums(), task.erasedSums());
+    if (parameters.searchTrials() > 0) {
+      ThresholdSearch.Found found = search(task, ratios);
+      return new Selection(highest(ratios, found.share()), found.trials());
+    }
+    return new Selection(
+        parameters
+            .gamma()
+            .map(gamma -> above(ratios, gamma))
+            .orElseGet(() -> highest(ratios, parameters.quantile().orElseThrow())),
+        List.of());
+  }
+
+  MaskedRepair repair(UnlearningTask task) {
+    return new MaskedRepair(task, parameters(task));
+  }
+
+  private ThresholdSearch.Found search(UnlearningTask task, float[][] ratios) {
+    Parameters parameters = parameters(task);
     ThresholdSearch.Bounds bounds =
         new ThresholdSearch.Bounds(
-            parameters.getSearchTrials(),
-            parameters.getSearchMaxRetainDrop(),
+            parameters.searchTrials(),
+            parameters.searchMaxRetainDrop(),
             SMALLEST_SHARE,
             LARGEST_SHARE);
     return new ThresholdSearch(task, bounds)
-        .run(share -> new MaskedRepair(task).zero(highest(ratios, share)));
+        .run(share -> repair(task).zero(highest(ratios, share)));
   }
 
   @Override
   public Optional<String> missing(UnlearningTask task) {
-    DeepCleanParameters parameters = task.policy().getDeepclean();
+    Parameters parameters = parameters(task);
     return Needs.fisherSums(task)
-        .or(() -> parameters.getTowardTargets() ? toward(task) : Optional.empty())
+        .or(() -> parameters.towardTargets() ? toward(task) : Optional.empty())
         .or(
             () ->
-                parameters.getSearchTrials() > 0
+                parameters.searchTrials() > 0
                     ? Needs.forgetSamples(task).or(() -> Needs.unseenSamples(task))
                     : Optional.empty());
   }
@@ -97,32 +203,28 @@ public final class DeepClean implements UnlearningMethod {
 
   @Override
   public UnlearningMethod control(Applied applied) {
-    return new RandomMask(applied.selected());
+    return new RandomMask(this, applied.selected());
   }
 
-  private static void check(DeepCleanParameters parameters) {
-    int given =
-        (parameters.getGamma().isPresent() ? 1 : 0)
-            + (parameters.getQuantile().isPresent() ? 1 : 0)
-            + (parameters.getSearchTrials() > 0 ? 1 : 0);
-    if (given != 1) {
+  private static void check(Parameters parameters) {
+    if (parameters.selections() != 1) {
       throw new UnlearningException("deepclean takes either gamma, quantile or a search");
     }
-    if (parameters.getSearchTrials() < 0
-        || !(parameters.getSearchMaxRetainDrop() >= 0)
-        || !(parameters.getSearchMaxRetainDrop() <= 1)) {
+    if (parameters.searchTrials() < 0
+        || !(parameters.searchMaxRetainDrop() >= 0)
+        || !(parameters.searchMaxRetainDrop() <= 1)) {
       throw new UnlearningException(
           "deepclean takes no negative number of trials, and a retain drop from 0 to 1");
     }
-    double quantile = parameters.getQuantile().orElse(0.5);
-    if (!(quantile > 0 && quantile < 1) || !(parameters.getGamma().orElse(0.0) >= 0)) {
+    double quantile = parameters.quantile().orElse(0.5);
+    if (!(quantile > 0 && quantile < 1) || !(parameters.gamma().orElse(0.0) >= 0)) {
       throw new UnlearningException(
           "deepclean takes a quantile between 0 and 1, or a gamma that is not negative");
     }
-    if (parameters.getReservoirSamples() < 1
-        || parameters.getRepairEpochs() < 0
-        || parameters.getRepairBatch() < 1
-        || !(parameters.getRepairLearningRate() > 0)) {
+    if (parameters.reservoirSamples() < 1
+        || parameters.repairEpochs() < 0
+        || parameters.repairBatch() < 1
+        || !(parameters.repairLearningRate() > 0)) {
       throw new UnlearningException(
           "deepclean takes a positive reservoir, repair batch and learning rate");
     }

@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
-import io.lethe.events.DeepCleanParameters;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.Adam;
@@ -24,11 +23,11 @@ import java.util.Optional;
  */
 final class MaskedRepair {
   private final UnlearningTask task;
-  private final DeepCleanParameters parameters;
+  private final DeepClean.Parameters parameters;
 
-  MaskedRepair(UnlearningTask task) {
+  MaskedRepair(UnlearningTask task, DeepClean.Parameters parameters) {
     this.task = task;
-    this.parameters = task.policy().getDeepclean();
+    this.parameters = parameters;
   }
 
   /** Seconds of zeroing and of fine-tuning. */
@@ -62,13 +61,13 @@ final class MaskedRepair {
   private int[] reservoir() {
     return Sampling.choose(
         task.repairPool(),
-        parameters.getReservoirSamples(),
+        parameters.reservoirSamples(),
         Sampling.mix(task.seed(), Sampling.RESERVOIR));
   }
 
   /** What the anchor says about the reservoir, where the repair goes toward targets. */
   private Optional<HeldOutTargets> anchorOutputs() {
-    if (!parameters.getTowardTargets()) {
+    if (!parameters.towardTargets()) {
       return Optional.empty();
     }
     int[] reservoir = reservoir();
@@ -100,9 +99,9 @@ final class MaskedRepair {
   private void fineTune(NDList masks, Optional<HeldOutTargets> anchorOutputs) {
     LoadedModel model = task.model();
     int[] reservoir = reservoir();
-    int batchSize = parameters.getRepairBatch();
+    int batchSize = parameters.repairBatch();
     int perEpoch = (reservoir.length + batchSize - 1) / batchSize;
-    int steps = perEpoch * parameters.getRepairEpochs();
+    int steps = perEpoch * parameters.repairEpochs();
     if (steps == 0) {
       return;
     }
@@ -115,7 +114,7 @@ final class MaskedRepair {
           adam,
           steps,
           TrainingRecipe.Schedule.COSINE,
-          parameters.getRepairLearningRate(),
+          parameters.repairLearningRate(),
           scope -> {
             int[] batch = batch(reservoir, batchSize, perEpoch, step[0]++);
             return anchorOutputs

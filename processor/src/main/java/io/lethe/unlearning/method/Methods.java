@@ -16,7 +16,7 @@ public final class Methods implements MethodCatalogue {
   private final Map<String, Known> known = new TreeMap<>();
 
   public Methods() {
-    // Its hyperparameters are the policy's own record.
+    // These have a record of the policy; the text by method name goes above it.
     known.put(
         DeepClean.NAME,
         new Known(
@@ -24,9 +24,18 @@ public final class Methods implements MethodCatalogue {
                 DeepClean.NAME,
                 "zero the weights of the highest Fisher ratio, repair only those"
                     + " (arXiv 2311.10448)",
+                ParameterText.of(DeepClean.Parameters.DEFAULT)),
+            policy -> new DeepClean(DeepClean.Parameters.of(policy))));
+    known.put(
+        RandomMask.NAME,
+        new Known(
+            new Entry(
+                RandomMask.NAME,
+                "deepclean's control: as many weights, chosen at random (hyperparameters: those of"
+                    + " deepclean)",
                 "{}"),
-            policy -> new DeepClean()));
-    // Its hyperparameters have a record of the policy; the text by method name goes above it.
+            policy ->
+                new RandomMask(new DeepClean(DeepClean.Parameters.of(policy, RandomMask.NAME)))));
     known.put(
         HeldoutMatch.NAME,
         new Known(
@@ -93,7 +102,10 @@ public final class Methods implements MethodCatalogue {
         Retrain.NAME,
         new Known(
             new Entry(Retrain.NAME, "train from nothing on what is left (needs --recipe)", "{}"),
-            policy -> new Retrain()));
+            policy -> {
+              ParameterText.requireNone(policy, Retrain.NAME);
+              return new Retrain();
+            }));
   }
 
   private <P> void add(
@@ -112,11 +124,15 @@ public final class Methods implements MethodCatalogue {
 
   @Override
   public UnlearningMethod create(String name, UnlearningPolicy policy) {
-    Known method = known.get(name);
-    if (method == null) {
+    requireKnown(name);
+    policy.getMethodParameters().keySet().forEach(this::requireKnown);
+    return known.get(name).factory().apply(policy);
+  }
+
+  private void requireKnown(String name) {
+    if (!known.containsKey(name)) {
       throw new UnlearningException(
           "unknown unlearning method %s; known are %s".formatted(name, known.keySet()));
     }
-    return method.factory().apply(policy);
   }
 }

@@ -36,6 +36,22 @@ final class ParameterText {
   }
 
   /**
+   * Of a method without hyperparameters.
+   *
+   * @throws UnlearningException when the policy gives it some
+   */
+  static void requireNone(UnlearningPolicy policy, String method) {
+    String given = policy.getMethodParameters().get(method);
+    try {
+      if (given != null && !JSON.readTree(given).isEmpty()) {
+        throw new UnlearningException(method + " has no hyperparameters");
+      }
+    } catch (JsonProcessingException e) {
+      throw new UnlearningException(method + ": its hyperparameters are no JSON object");
+    }
+  }
+
+  /**
    * The defaults with what the policy says of the method.
    *
    * @throws UnlearningException in one line that names the method

@@ -17,6 +17,7 @@ import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.SampleSet;
 import io.lethe.unlearning.Sampling;
+import io.lethe.unlearning.SymmetricEigen;
 import io.lethe.unlearning.UnlearningException;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningTask;
@@ -25,6 +26,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * Projected gradient unlearning (Hoang et al. 2024, WACV, arXiv 2312.04095, section 3): climbs the
@@ -32,8 +34,8 @@ import java.util.Optional;
  *
  * <p>The gradient of a layer's weight lies in the span of the layer's inputs. With {@code C = Σ a
  * aᵀ} over the inputs a of retained samples (for a convolution, over their patches), {@code C = U
- * S² Uᵀ}, the first k columns of U hold the share of the sum of S that is to be kept: the core
- * gradient space. Every step takes the part outside of it,
+ * S² Uᵀ}, the first k columns of U, as many as hold no more than the share of the sum of S that is
+ * to be kept, are the core gradient space. Every step takes the part outside of it,
  *
  * <pre>
  *   W ← W − rate · ∇_W L (I − U_k U_kᵀ),    L = −mean log(1 − p_y + o) − e · entropy
@@ -50,7 +52,7 @@ public final class ProjectedGradient implements UnlearningMethod {
   /** Name in a policy's ladder. */
   public static final String NAME = "pgu";
 
-  static final int MOST_INPUTS = 1_200;
+  static final int MOST_INPUTS = 4_096;
   private static final int BATCH = 128;
 
   /**
@@ -58,13 +60,13 @@ public final class ProjectedGradient implements UnlearningMethod {
    *
    * @param kept share of the singular values that spans the core gradient space, between 0 and 1;
    *     0.95
-   * @param offset o, keeps the logarithm finite, between 0 and 1; 0.1
-   * @param entropyWeight e, ≥ 0; 1
+   * @param offset o, keeps the logarithm finite, between 0 and 1; 0.05
+   * @param entropyWeight e, ≥ 0; 0.2
    * @param retainSamples retained samples whose inputs are summed, ≥ 1; 2000
    * @param epochs passes over the forget set at most, ≥ 1; 100
    * @param batch forget samples per step, ≥ 1; 100
-   * @param startRate rate in the first epoch, > 0; 0.02
-   * @param endRate rate in the last, > 0; 0.002
+   * @param startRate rate in the first epoch, > 0; 0.05
+   * @param endRate rate in the last, > 0; 0.01
    */
   public record Parameters(
       double kept,
@@ -75,9 +77,9 @@ public final class ProjectedGradient implements UnlearningMethod {
       int batch,
       double startRate,
       double endRate) {
-    /** The defaults. */
+    /** The defaults: rates, offset and entropy's weight of the authors' configurations. */
     public static final Parameters DEFAULT =
-        new Parameters(0.95, 0.1, 1, 2000, 100, 100, 0.02, 0.002);
+        new Parameters(0.95, 0.05, 0.2, 2000, 100, 100, 0.05, 0.01);
 
     public Parameters {
       Ranges.between("kept", kept, 0, 1);
@@ -234,36 +236,38 @@ public final class ProjectedGradient implements UnlearningMethod {
   }
 
   private NDArray outside(NDArray weight, NDArray sum, NDManager job) {
-    int n = (int) sum.getShape().get(0);
-    double[] flat = sum.toDoubleArray();
-    double[][] matrix = new double[n][];
-    for (int i = 0; i < n; i++) {
-      matrix[i] = Arrays.copyOfRange(flat, i * n, (i + 1) * n);
-    }
-    SymmetricEigen eigen = SymmetricEigen.of(matrix);
-    int k = core(eigen.values(), parameters.kept());
-    double[] projection = new double[n * n];
-    for (int i = 0; i < n; i++) {
-      projection[i * n + i] = 1;
-    }
-    for (int v = 0; v < k; v++) {
-      double[] u = eigen.vectors()[v];
-      for (int i = 0; i < n; i++) {
-        for (int j = 0; j < n; j++) {
-          projection[i * n + j] -= u[i] * u[j];
-        }
+    try (NDManager scope = job.newSubManager()) {
+      sum.attach(scope);
+      NDList eigen = SymmetricEigen.of(sum);
+      double[] ascending = eigen.get(0).toDoubleArray();
+      int n = ascending.length;
+      double[] values = IntStream.range(0, n).mapToDouble(i -> ascending[n - 1 - i]).toArray();
+      int k = core(values, parameters.kept());
+      NDArray projection = scope.eye(n, n, 0, DataType.FLOAT64);
+      if (k > 0) {
+        NDArray space = eigen.get(1).get(":, " + (n - k) + ":");
+        projection = projection.sub(space.matMul(space.transpose()));
       }
+      NDArray typed = projection.toType(weight.getDataType(), true);
+      typed.attach(job);
+      return typed;
     }
-    return job.create(projection, new Shape(n, n)).toType(weight.getDataType(), true);
   }
 
-  /** Number of leading singular values whose sum exceeds the share of the sum of all. */
+  /**
+   * How many leading singular values there are before their sum exceeds the share of the sum of
+   * all, as the authors count.
+   *
+   * @param eigenvalues of C, their squares, descending
+   */
   static int core(double[] eigenvalues, double kept) {
-    double total = Arrays.stream(eigenvalues).map(value -> Math.sqrt(Math.max(0, value))).sum();
+    double[] singular =
+        Arrays.stream(eigenvalues).map(value -> Math.sqrt(Math.max(0, value))).toArray();
+    double most = kept * Arrays.stream(singular).sum();
     double sum = 0;
     int k = 0;
-    while (k < eigenvalues.length && sum <= kept * total) {
-      sum += Math.sqrt(Math.max(0, eigenvalues[k++]));
+    while (k < singular.length && sum + singular[k] <= most) {
+      sum += singular[k++];
     }
     return k;
   }

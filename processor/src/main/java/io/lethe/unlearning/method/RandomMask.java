@@ -7,23 +7,40 @@ import io.lethe.unlearning.UnlearningTask;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 
 /**
  * The control of {@link DeepClean}: as many weights per tensor, chosen at random, set to zero and
  * repaired in the same way. What it forgets as well owes nothing to the Fisher information.
+ *
+ * <p>As a rung of a ladder it counts the weights that DeepClean with the same hyperparameters would
+ * select, and is its own control.
  */
 public final class RandomMask implements UnlearningMethod {
   /** Name of the method. */
   public static final String NAME = "random-mask";
 
-  private final List<Integer> selected;
+  private final DeepClean of;
+  private final Optional<List<Integer>> given;
+
+  /** With as many weights as DeepClean would select. */
+  RandomMask(DeepClean of) {
+    this.of = of;
+    given = Optional.empty();
+  }
 
   /**
    * @param selected number of weights to select in each tensor, in the model's order
    */
-  public RandomMask(List<Integer> selected) {
-    this.selected = List.copyOf(selected);
+  RandomMask(DeepClean of, List<Integer> selected) {
+    this.of = of;
+    given = Optional.of(List.copyOf(selected));
+  }
+
+  @Override
+  public Optional<String> missing(UnlearningTask task) {
+    return of.missing(task);
   }
 
   @Override
@@ -34,6 +51,7 @@ public final class RandomMask implements UnlearningMethod {
   @Override
   public Applied apply(UnlearningTask task) {
     long start = System.nanoTime();
+    List<Integer> selected = given.orElseGet(() -> of.select(task).counts());
     Random random = new Random(Sampling.mix(task.seed(), Sampling.MASK));
     List<BitSet> selection = new ArrayList<>();
     for (int t = 0; t < selected.size(); t++) {
@@ -42,7 +60,7 @@ public final class RandomMask implements UnlearningMethod {
     }
     double selecting = (System.nanoTime() - start) * 1e-9;
     task.progress().at(JobStage.METHOD, 1, 1);
-    MaskedRepair.Seconds seconds = new MaskedRepair(task).run(selection);
+    MaskedRepair.Seconds seconds = of.repair(task).run(selection);
     return new Applied(
         selected, task.retainSums().size(), selecting + seconds.zero(), seconds.repair());
   }

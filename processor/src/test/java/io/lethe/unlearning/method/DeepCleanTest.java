@@ -163,7 +163,7 @@ class DeepCleanTest {
       assertThat(applied.selectedFraction()).isEqualTo(chosen.share(), within(0.001));
       // A trial's gap is that of the weights at its share set to zero, before any repair.
       model.assignWeights(anchor);
-      new MaskedRepair(task)
+      new MaskedRepair(task, DeepClean.Parameters.of(task.policy()))
           .zero(
               DeepClean.highest(
                   DeepClean.ratios(task.retainSums(), task.erasedSums()), chosen.share()));
