@@ -7,7 +7,6 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
-import java.util.ArrayList;
 import java.util.List;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
@@ -68,7 +67,7 @@ final class Anchors {
             .setRung(0)
             .setAnchorings(0)
             .build(),
-        List.of());
+        registration.getArtifactUri());
   }
 
   /**
@@ -81,9 +80,6 @@ final class Anchors {
     stores.deleteAnchor(modelId, state.getAnchorId());
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
-    // The last release is what is served until the new anchor has forgotten what was erased.
-    List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
-    obsolete.remove(state.getArtifactUri());
     return anchoring(
         ModelState.newBuilder(waitingAgain(state))
             .setRegistration(registration)
@@ -95,7 +91,8 @@ final class Anchors {
             .setCarriedClasses(carriedClasses)
             .setExcludedSamples(0)
             .build(),
-        obsolete);
+        // The last release is what is served until the new anchor has forgotten what was erased.
+        state.getArtifactUri());
   }
 
   /**
@@ -107,18 +104,16 @@ final class Anchors {
     stores.deleteAnchor(modelId, state.getAnchorId());
     int excluded = state.getExcludedSamples() + stores.exclude(modelId, state.getAnchorId());
     stores.classes(modelId).exclude();
-    List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
-    obsolete.add(state.getAnchorUri());
+    stores.addObsolete(modelId, state.getAnchorUri(), version.getJobId());
     return anchoring(
         ModelState.newBuilder(state)
             .setAnchorId(version.getArtifactSha256())
             .setAnchorUri(version.getArtifactUri())
-            .setObsoleteArtifacts(obsolete)
             .setCarriedSamples(0)
             .setCarriedClasses(0)
             .setExcludedSamples(excluded)
             .build(),
-        obsolete);
+        version.getArtifactUri());
   }
 
   private ModelState waitingAgain(ModelState state) {
@@ -141,9 +136,9 @@ final class Anchors {
   /**
    * Begins with the state's anchor, of which nothing is known yet.
    *
-   * @param obsolete models to delete when that is done
+   * @param served the model that stays meanwhile; those that are obsolete are deleted
    */
-  private ModelState anchoring(ModelState state, List<String> obsolete) {
+  private ModelState anchoring(ModelState state, String served) {
     ModelState anchoring =
         jobs.ended(state)
             .setPhase(Phase.ANCHORING)
@@ -160,6 +155,10 @@ final class Anchors {
             .build();
     ModelState named =
         ModelState.newBuilder(anchoring).setJobId(Jobs.id(anchoring, "anchor")).build();
+    List<String> obsolete =
+        stores.obsolete(state.getRegistration().getModelId()).stream()
+            .filter(uri -> !uri.equals(served))
+            .toList();
     jobs.offer(job(named).setFisher(true).setObsoleteArtifacts(obsolete).build());
     return named;
   }
@@ -203,9 +202,8 @@ final class Anchors {
     ModelState.Builder next = jobs.ended(state);
     if (job.getFisher()) {
       var sums = stores.fisher().state(job.getModelId(), job.getAnchorId()).orElseThrow();
-      List<String> obsolete = new ArrayList<>(state.getObsoleteArtifacts());
-      obsolete.removeAll(job.getObsoleteArtifacts());
-      next.setTrainingSamples(sums.getRetainedSamples()).setObsoleteArtifacts(obsolete);
+      job.getObsoleteArtifacts().forEach(uri -> stores.deleteObsolete(job.getModelId(), uri));
+      next.setTrainingSamples(sums.getRetainedSamples());
     }
     if (job.getHeldout()) {
       next.setTargetsOf(job.getHeldoutSha256().orElse(BY_RECIPE));

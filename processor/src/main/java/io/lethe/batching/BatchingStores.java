@@ -51,7 +51,7 @@ public final class BatchingStores {
   /** Jobs in flight by model. */
   public static final String JOBS_STORE = "batching-jobs";
 
-  /** Erased samples by model and anchor: sample id to the job that erased it. */
+  /** Erased samples by model and anchor: sample id to the job that erased it; and what is alike. */
   public static final String ERASED_STORE = "batching-erased";
 
   /** Fisher sums in chunks, see {@link FisherStore}. */
@@ -63,10 +63,18 @@ public final class BatchingStores {
   /** Requests that a release served, until a model is trained without their samples. */
   public static final String QUARANTINE_STORE = "batching-quarantine";
 
+  /** Of an ANCHOR job, whose record has room for more. */
+  private static final int MAX_OBSOLETE = 100_000;
+
+  private static final int MAX_OBSOLETE_BYTES = 8 << 20;
+
   static final char SEPARATOR = '\u0000';
 
   /** In the place of an anchor: samples that were erased under earlier ones. */
   private static final String CARRIED = "";
+
+  /** In the place of an anchor: models that know what was erased since. */
+  private static final String OBSOLETE = "obsolete";
 
   /** In the place of an anchor: samples that the current one was trained without. */
   private static final String EXCLUDED = "excluded";
@@ -315,16 +323,36 @@ public final class BatchingStores {
     return erased.delete(erasedKey(modelId, CARRIED, sampleId)) != null;
   }
 
+  /** Remembers a model that knows what will be erased, to be deleted with the next anchor. */
+  void addObsolete(String modelId, String artifactUri, UUID jobId) {
+    erased.put(erasedKey(modelId, OBSOLETE, artifactUri), jobId);
+  }
+
+  /** Such models, as many as one job names; the rest is for the one after it. */
+  List<String> obsolete(String modelId) {
+    return first(erased, erasedKey(modelId, OBSOLETE, ""), MAX_OBSOLETE, MAX_OBSOLETE_BYTES);
+  }
+
+  void deleteObsolete(String modelId, String artifactUri) {
+    erased.delete(erasedKey(modelId, OBSOLETE, artifactUri));
+  }
+
   /** What is known of classes that were forgotten whole, beside the erased samples. */
   ErasedClasses classes(String modelId) {
     return new ErasedClasses(modelId, erased);
   }
 
-  /** Deletes what is known of erased samples, under every anchor. */
+  /** Deletes what is known of erased samples, under every anchor; the models stay to be deleted. */
   void deleteErased(String modelId) {
+    String obsolete = erasedKey(modelId, OBSOLETE, "");
     try (KeyValueIterator<String, UUID> range =
         erased.prefixScan(modelId + SEPARATOR, new StringSerializer())) {
-      range.forEachRemaining(entry -> erased.delete(entry.key));
+      while (range.hasNext()) {
+        String key = range.next().key;
+        if (!key.startsWith(obsolete)) {
+          erased.delete(key);
+        }
+      }
     }
   }
 

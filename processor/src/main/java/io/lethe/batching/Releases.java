@@ -111,11 +111,11 @@ final class Releases {
     if (job.getPolicy().getMode() == ReleaseMode.CHAINED) {
       stores.heldOut().delete(modelId, state.getAnchorId(), forgotten);
     }
+    stores.addObsolete(modelId, version.getArtifactUri(), job.getJobId());
     emitter.emit(version, job.getTrace());
     return answers.byRelease(
         versioned(state, version, carried)
             .setArtifactUri(version.getArtifactUri())
-            .setObsoleteArtifacts(with(state.getObsoleteArtifacts(), version.getArtifactUri()))
             .setErasedSamples(erased)
             .setErosion(erosion(outcome))
             .setJobMillis(LeadTime.learn(state.getJobMillis(), state, emitter.now()))
@@ -203,11 +203,5 @@ final class Releases {
   private static double erosion(JobOutcome outcome) {
     return outcome.getBefore().orElseThrow().getHoldout().getAccuracy()
         - outcome.getAfter().orElseThrow().getHoldout().getAccuracy();
-  }
-
-  private static List<String> with(List<String> list, String one) {
-    List<String> longer = new ArrayList<>(list);
-    longer.add(one);
-    return longer;
   }
 }

@@ -4,9 +4,7 @@ import io.lethe.events.HeldOutChunk;
 import io.lethe.events.HeldOutCommit;
 import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.HeldOutState;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -75,7 +73,7 @@ public final class HeldOutStore {
             .build();
     store.put(HeldOutKeys.meta(modelId, anchorId), stateSerde.serializer().serialize("", state));
     Bytes own = HeldOutKeys.rows(modelId, anchorId, jobId);
-    delete(keys(HeldOutKeys.rows(modelId, anchorId), own));
+    delete(HeldOutKeys.rows(modelId, anchorId), own);
     return Result.APPLIED;
   }
 
@@ -90,7 +88,7 @@ public final class HeldOutStore {
 
   /** Deletes everything of an anchor. */
   public void delete(String modelId, String anchorId) {
-    delete(keys(HeldOutKeys.anchor(modelId, anchorId), null));
+    delete(HeldOutKeys.anchor(modelId, anchorId), null);
   }
 
   private void stage(HeldOutChunk chunk) {
@@ -123,21 +121,16 @@ public final class HeldOutStore {
     return count;
   }
 
-  private List<Bytes> keys(Bytes prefix, Bytes except) {
-    List<Bytes> keys = new ArrayList<>();
+  /** Iterators see the store as it was when they were opened: no key has to be remembered. */
+  private void delete(Bytes prefix, Bytes except) {
     try (KeyValueIterator<Bytes, byte[]> found =
         store.prefixScan(prefix.get(), new ByteArraySerializer())) {
-      found.forEachRemaining(
-          entry -> {
-            if (except == null || !HeldOutKeys.startsWith(entry.key, except)) {
-              keys.add(entry.key);
-            }
-          });
+      while (found.hasNext()) {
+        Bytes key = found.next().key;
+        if (except == null || !HeldOutKeys.startsWith(key, except)) {
+          store.delete(key);
+        }
+      }
     }
-    return keys;
-  }
-
-  private void delete(List<Bytes> keys) {
-    keys.forEach(store::delete);
   }
 }

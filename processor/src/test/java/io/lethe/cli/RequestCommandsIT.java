@@ -228,6 +228,34 @@ class RequestCommandsIT {
     assertThat(printed(client("model", "list"))).doesNotContain("by-hand");
   }
 
+  @Test
+  void aRegistrationThatNobodyCouldTakeIsNotSent() throws Exception {
+    // Given: requests that only a retraining completes, and no recipe for it
+    Path policy = directory.resolve("exact.json");
+    Files.writeString(policy, "{\"completion\": \"EXACT\"}");
+
+    // When
+    int code =
+        Main.commandLine()
+            .execute(
+                client(
+                    "model",
+                    "register",
+                    "never",
+                    "--model",
+                    directory.resolve("small-1.params").toString(),
+                    "--dataset-id",
+                    "people",
+                    "--dataset",
+                    SmallCase.DATASET + "#train",
+                    "--policy",
+                    policy.toString()));
+
+    // Then
+    assertThat(code).isEqualTo(2);
+    assertThat(printed(client("model", "list"))).doesNotContain("never");
+  }
+
   private static boolean granted(UUID requestId, String command) throws IOException {
     for (JsonNode answer : status(requestId).path("commands")) {
       if (answer.path("command").asText().equals(command)

@@ -285,7 +285,9 @@ class BatchingRulesTest {
             });
     assertThat(lethe.model("m").getPhase()).isEqualTo(Phase.RETIRED);
     assertThat(lethe.sums("m")).isEmpty();
-    assertThat(lethe.isEmpty(BatchingStores.ERASED_STORE)).isTrue();
+    assertThat(lethe.keys(BatchingStores.ERASED_STORE))
+        .as("only the release that is to be deleted")
+        .containsExactly("m\u0000obsolete\u0000file:/models/next");
     assertThat(lethe.isEmpty(BatchingStores.TASKS_STORE)).isTrue();
     assertThat(lethe.isEmpty(BatchingStores.HELD_STORE)).isTrue();
     assertThat(lethe.isEmpty(BatchingStores.FISHER_STORE)).isTrue();

@@ -213,7 +213,6 @@ class RetrainingRulesTest {
     assertThat(lethe.forgetSet(anchor).getExcluded()).containsExactly("s1");
     snapshot(anchor, 99);
     assertThat(lethe.model("m").getPhase()).isEqualTo(Phase.COLLECTING);
-    assertThat(lethe.model("m").getObsoleteArtifacts()).isEmpty();
     assertThat(lethe.model("m").getExcludedSamples()).isEqualTo(1);
 
     // And: what comes later is unlearned from it, what it never saw is answered at once
@@ -229,6 +228,41 @@ class RetrainingRulesTest {
     lethe.requestSamples("d", List.of("s1"));
     assertThat(lethe.jobs()).isEmpty();
     assertThat(lethe.receipts()).hasSize(1);
+  }
+
+  @Test
+  void modelsThatWereDeletedWithOneAnchorAreNotNamedToTheNext() {
+    // Given: with the anchor of the first retraining a release and the registered model
+    anchored(of(CompletionStage.UNLEARNED).build());
+    unlearned("alice", "s1");
+    lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+    lethe.retrained(lethe.onlyJob(), NEXT);
+    snapshot(lethe.onlyJob(), 99);
+    unlearned("bob", "s2");
+    lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+
+    // When
+    lethe.retrained(lethe.onlyJob(), "e".repeat(64));
+
+    // Then: the release, which has the first one's name here, and the retrained model
+    assertThat(lethe.onlyJob().getObsoleteArtifacts())
+        .containsExactlyInAnyOrder("file:/models/next", "file:/models/" + NEXT);
+  }
+
+  @Test
+  void theReleaseThatIsServedStaysUntilItsSuccessorsAnchorIsDone() {
+    // Given
+    anchored(of(CompletionStage.UNLEARNED).build());
+    unlearned("alice", "s1");
+
+    // When
+    lethe.register("m", "d", policy(1, YEAR), "d".repeat(64));
+
+    // Then: it goes with a later one
+    assertThat(lethe.onlyJob().getObsoleteArtifacts()).isEmpty();
+    lethe.retire("m");
+    lethe.register("m", "d", policy(1, YEAR), "e".repeat(64));
+    assertThat(lethe.onlyJob().getObsoleteArtifacts()).containsExactly("file:/models/next");
   }
 
   @Test

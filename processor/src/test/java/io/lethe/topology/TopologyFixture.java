@@ -575,6 +575,15 @@ final class TopologyFixture implements AutoCloseable {
     return driver.<String, ModelState>getKeyValueStore(BatchingStores.MODELS_STORE).get(modelId);
   }
 
+  List<String> keys(String store) {
+    List<String> keys = new ArrayList<>();
+    try (KeyValueIterator<String, Object> all =
+        driver.<String, Object>getKeyValueStore(store).all()) {
+      all.forEachRemaining(entry -> keys.add(entry.key));
+    }
+    return keys;
+  }
+
   boolean isEmpty(String store) {
     try (var all = driver.getKeyValueStore(store).all()) {
       return !all.hasNext();
