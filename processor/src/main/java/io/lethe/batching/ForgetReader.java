@@ -58,7 +58,9 @@ public final class ForgetReader {
       classes.addAll(ErasedClasses.carried(erased, modelId));
     }
     Optional<HeldOutRows> targets =
-        job.getKind() == JobKind.UNLEARN ? targets(job, known) : Optional.empty();
+        job.getKind() == JobKind.UNLEARN && job.getClasses().isEmpty()
+            ? targets(job, known)
+            : Optional.empty(); // those of a class were made by models that know it
     return ForgetSet.newBuilder()
         .setModelId(modelId)
         .setAnchorId(anchorId)
@@ -74,9 +76,6 @@ public final class ForgetReader {
   }
 
   private Optional<HeldOutRows> targets(UnlearningJob job, List<String> known) {
-    if (!job.getClasses().isEmpty()) {
-      return heldOut.all(job.getModelId(), job.getAnchorId());
-    }
     List<String> forget = new ArrayList<>(known);
     forget.addAll(job.getSampleIds());
     return heldOut.rows(job.getModelId(), job.getAnchorId(), forget);

@@ -11,6 +11,7 @@ import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.TrainingRecipe;
 import io.lethe.unlearning.method.HeldoutMatch;
+import io.lethe.unlearning.method.RandomMask;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -218,7 +219,9 @@ public final class EraseBench {
   public static List<String> allMethods() {
     return Stream.concat(
             Stream.of(Trial.LADDER),
-            MethodCatalogue.installed().entries().stream().map(MethodCatalogue.Entry::name))
+            MethodCatalogue.installed().entries().stream()
+                .map(MethodCatalogue.Entry::name)
+                .filter(name -> !name.equals(RandomMask.NAME))) // deepclean's control
         .toList();
   }
 

@@ -31,12 +31,6 @@ final class HeldOutKeys {
     return prefix(modelId, anchorId, ROWS, jobId.toString(), sampleId);
   }
 
-  /** The sample of a row below the prefix of its job. */
-  static String sampleId(Bytes key, Bytes prefix) {
-    int from = prefix.get().length;
-    return new String(key.get(), from, key.get().length - from - 1, StandardCharsets.UTF_8);
-  }
-
   static boolean startsWith(Bytes key, Bytes prefix) {
     byte[] given = key.get();
     byte[] wanted = prefix.get();

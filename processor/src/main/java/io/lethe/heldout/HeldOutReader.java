@@ -7,9 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Bytes;
-import org.apache.kafka.streams.state.KeyValueIterator;
 import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
 
 /** Reads what a {@link HeldOutStore} keeps, also from outside its stream thread. */
@@ -41,26 +39,6 @@ public final class HeldOutReader {
       if (row != null) {
         found.add(sampleId);
         rows.add(row);
-      }
-    }
-    return Optional.of(rows(state.get().getClasses(), found, rows));
-  }
-
-  /** The targets of all samples that have one; empty where the anchor has none at all. */
-  public Optional<HeldOutRows> all(String modelId, String anchorId) {
-    Optional<HeldOutState> state = state(modelId, anchorId);
-    if (state.isEmpty()) {
-      return Optional.empty();
-    }
-    Bytes prefix = HeldOutKeys.rows(modelId, anchorId, state.get().getJobId().orElseThrow());
-    List<String> found = new ArrayList<>();
-    List<byte[]> rows = new ArrayList<>();
-    try (KeyValueIterator<Bytes, byte[]> range =
-        store.prefixScan(prefix.get(), new ByteArraySerializer())) {
-      while (range.hasNext()) {
-        var entry = range.next();
-        found.add(HeldOutKeys.sampleId(entry.key, prefix));
-        rows.add(entry.value);
       }
     }
     return Optional.of(rows(state.get().getClasses(), found, rows));

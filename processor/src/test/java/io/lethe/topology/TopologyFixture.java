@@ -58,6 +58,7 @@ import io.lethe.topics.Topics;
 import io.lethe.tracking.TrackingSettings;
 import io.lethe.tracking.TrackingStores;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -67,6 +68,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.common.serialization.Serdes;
@@ -582,6 +585,22 @@ final class TopologyFixture implements AutoCloseable {
       all.forEachRemaining(entry -> keys.add(entry.key));
     }
     return keys;
+  }
+
+  /** Samples whose held-out targets are stored, of any model and anchor. */
+  Set<String> samplesWithTargets() {
+    Set<String> samples = new TreeSet<>();
+    try (KeyValueIterator<Bytes, byte[]> all =
+        driver.<Bytes, byte[]>getKeyValueStore(BatchingStores.HELDOUT_STORE).all()) {
+      all.forEachRemaining(
+          entry -> {
+            String[] key = new String(entry.key.get(), StandardCharsets.UTF_8).split("\u0000");
+            if (key[2].equals("rows")) {
+              samples.add(key[4]);
+            }
+          });
+    }
+    return samples;
   }
 
   boolean isEmpty(String store) {
