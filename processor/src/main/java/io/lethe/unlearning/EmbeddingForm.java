@@ -57,6 +57,10 @@ final class EmbeddingForm implements LayerForm {
         sums[row + e] += values[position * width + e];
       }
     }
-    return Map.of("embedding", scope.create(sums, table));
+    // A copy in PyTorch's own memory: what is made of Java's arrays lies in a buffer that ends with
+    // this very array, and not with what is reshaped from it and added to afterwards.
+    try (NDArray lent = scope.create(sums, table)) {
+      return Map.of("embedding", lent.duplicate());
+    }
   }
 }
