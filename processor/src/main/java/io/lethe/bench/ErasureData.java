@@ -1,8 +1,8 @@
 package io.lethe.bench;
 
 import io.lethe.dataset.Datasets;
+import io.lethe.dataset.LineageFile;
 import io.lethe.dataset.SampleDataset;
-import io.lethe.demo.LineageFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;

@@ -1,8 +1,8 @@
 package io.lethe.cli;
 
 import io.lethe.dataset.Datasets;
+import io.lethe.dataset.LineageFile;
 import io.lethe.dataset.SampleDataset;
-import io.lethe.demo.LineageFile;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.Aside;

@@ -1,6 +1,6 @@
 package io.lethe.cli;
 
-import io.lethe.demo.LineageFile;
+import io.lethe.dataset.LineageFile;
 import io.lethe.events.DatasetLineage;
 import io.lethe.events.LineageKey;
 import io.lethe.privacy.PseudonymKey;

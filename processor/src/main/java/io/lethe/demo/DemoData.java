@@ -1,6 +1,7 @@
 package io.lethe.demo;
 
 import io.lethe.dataset.Datasets;
+import io.lethe.dataset.LineageFile;
 import io.lethe.dataset.SampleDataset;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,4 +1,4 @@
-package io.lethe.demo;
+package io.lethe.dataset;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

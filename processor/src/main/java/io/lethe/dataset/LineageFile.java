@@ -1,4 +1,4 @@
-package io.lethe.demo;
+package io.lethe.dataset;
 
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.MappingIterator;
