@@ -33,6 +33,7 @@ public final class StreamTuning {
     config.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0); // no store uses it
     config.put(StreamsConfig.ROCKSDB_CONFIG_SETTER_CLASS_CONFIG, StoreMemory.class);
     config.put(StoreMemory.BYTES, (long) settings.storeMemoryMib() * MIB);
+    config.put(StoreMemory.PARTITIONS, settings.partitions());
     config.put(
         StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG),
         settings.profile().lingerMillis());

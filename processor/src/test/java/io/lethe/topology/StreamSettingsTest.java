@@ -36,6 +36,7 @@ class StreamSettingsTest {
                 "lethe.stream.profile", "latency",
                 "lethe.stream.threads", "3",
                 "lethe.stream.standby-replicas", "1",
+                "lethe.stream.partitions", "7",
                 "lethe.stream.store-memory-mib", "64"));
 
     // When
@@ -46,7 +47,8 @@ class StreamSettingsTest {
         .containsEntry("num.stream.threads", 3)
         .containsEntry("num.standby.replicas", 1)
         .containsEntry("commit.interval.ms", 1L)
-        .containsEntry(StoreMemory.BYTES, 64L << 20);
+        .containsEntry(StoreMemory.BYTES, 64L << 20)
+        .containsEntry(StoreMemory.PARTITIONS, 7);
     // A thread that waits for records does not commit meanwhile.
     assertThat((Long) tuning.get("poll.ms")).isLessThanOrEqualTo(1L);
   }
@@ -62,6 +64,18 @@ class StreamSettingsTest {
   void whatCannotBeIsRefusedByName(String name, String value) {
     assertThatThrownBy(() -> read(Map.of("lethe.stream." + name, value)))
         .hasStackTraceContaining("lethe.stream." + name + " must");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"256, 4", "256, 1", "1024, 12", "64, 2"})
+  void theWriteBuffersOfAllStoresStayWellBelowTheirBound(int mib, int partitions) {
+    long bytes = (long) mib << 20;
+    int busyStores = 12; // lineage, requests, tasks and what else grows with the requests
+
+    long buffer = StoreMemory.writeBufferBytes(bytes, partitions);
+
+    assertThat(buffer * partitions * busyStores).isLessThanOrEqualTo(bytes / 2);
+    assertThat(buffer).isBetween(1L << 20, 16L << 20);
   }
 
   private static StreamSettings read(Map<String, Object> given) {
