@@ -27,7 +27,8 @@ import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
  * The stores of batching and the order of their keys. Everything of one model is in one task.
- * Iterators see a store as it was when they were opened and must be closed.
+ * Iterators see a store as it was when they were opened and must be closed. Where nobody asks what
+ * was there, deleting is a put of null: {@code delete} looks for the old value first.
  */
 public final class BatchingStores {
   /** State machines by model. */
@@ -67,6 +68,8 @@ public final class BatchingStores {
   private static final int MAX_OBSOLETE = 100_000;
 
   private static final int MAX_OBSOLETE_BYTES = 8 << 20;
+
+  private static final int MODELS_AT_HAND = 4_000;
 
   static final char SEPARATOR = '\u0000';
 
@@ -108,7 +111,7 @@ public final class BatchingStores {
   /** Builders of all stores. */
   public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
-        stores.ofBusyRecords(MODELS_STORE, ModelState.class),
+        stores.ofBusyRecords(MODELS_STORE, ModelState.class, MODELS_AT_HAND),
         stores.of(TASKS_STORE, Serdes.Bytes(), StateSerde.of(ErasureTask.class)),
         stores.of(TASK_INDEX_STORE, Serdes.String(), Serdes.Long()),
         stores.ofRecords(HELD_STORE, ErasureTask.class),
@@ -130,7 +133,7 @@ public final class BatchingStores {
     String modelId = state.getRegistration().getModelId();
     Optional<Instant> before = state.getDeadlineAt();
     if (!before.equals(deadline)) {
-      before.ifPresent(at -> deadlines.delete(deadlineKey(at, modelId)));
+      before.ifPresent(at -> deadlines.put(deadlineKey(at, modelId), null));
       deadline.ifPresent(at -> deadlines.put(deadlineKey(at, modelId), new byte[0]));
     }
     models.put(modelId, ModelState.newBuilder(state).setDeadlineAt(deadline.orElse(null)).build());
@@ -164,8 +167,8 @@ public final class BatchingStores {
   }
 
   void deleteTask(long sequence, ErasureTask task) {
-    tasks.delete(ordered(task.getModelId(), sequence));
-    taskIndex.delete(byRequest(task));
+    tasks.put(ordered(task.getModelId(), sequence), null);
+    taskIndex.put(byRequest(task), null);
   }
 
   /** Tasks with sequence numbers in [from, to), in order; there are gaps. */
@@ -189,7 +192,7 @@ public final class BatchingStores {
   }
 
   void deleteHeld(ErasureTask task) {
-    held.delete(byRequest(task));
+    held.put(byRequest(task), null);
   }
 
   /** Tasks of the model under a legal hold. */
@@ -207,7 +210,7 @@ public final class BatchingStores {
   }
 
   void deleteEarly(Bytes key) {
-    early.delete(key);
+    early.put(key, null);
   }
 
   UnlearningJob job(String modelId) {
@@ -219,7 +222,7 @@ public final class BatchingStores {
   }
 
   void deleteJob(String modelId) {
-    jobs.delete(modelId);
+    jobs.put(modelId, null);
   }
 
   /** Whether the current version has forgotten the sample, or never knew it. */
@@ -367,7 +370,7 @@ public final class BatchingStores {
   }
 
   void deleteQuarantined(String key) {
-    quarantine.delete(key);
+    quarantine.put(key, null);
   }
 
   FisherStore fisher() {

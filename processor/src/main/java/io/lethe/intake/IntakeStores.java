@@ -141,7 +141,7 @@ public final class IntakeStores {
   }
 
   void deleteRequest(UUID requestId) {
-    requests.delete(requestId.toString());
+    requests.put(requestId.toString(), null);
   }
 
   DeletionRequest waiting(String key) {
@@ -154,13 +154,13 @@ public final class IntakeStores {
   }
 
   void deleteWaiting(String key, Instant since, UUID requestId) {
-    waiting.delete(key);
+    waiting.put(key, null);
     stopClock(since, requestId);
   }
 
   /** Ends the grace period of a request that goes on waiting. */
   void stopClock(Instant since, UUID requestId) {
-    grace.delete(graceKey(since, requestId));
+    grace.put(graceKey(since, requestId), null);
   }
 
   SubjectErasure erasure(String key) {
@@ -172,7 +172,7 @@ public final class IntakeStores {
   }
 
   void deleteErasure(String key) {
-    erasures.delete(key);
+    erasures.put(key, null);
   }
 
   /** Requests that bind what arrives later, those whose key starts with the prefix. */
