@@ -1,5 +1,7 @@
 package io.lethe.streams;
 
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -12,9 +14,10 @@ import org.apache.kafka.streams.state.StoreBuilder;
 import org.apache.kafka.streams.state.internals.WrappedStateStore;
 
 /**
- * A store of records that are replaced many times between two commits: they are kept as objects,
- * and only the last one is encoded and written, to the disk and the changelog, when the transaction
- * commits. What a transaction that fails had changed is dropped with it.
+ * A store of records that are replaced often: they are kept as objects, and only the last one is
+ * encoded and written, to the disk and the changelog, when the transaction commits. What a
+ * transaction that fails had changed is dropped with it. Those that changed last stay in memory: a
+ * record that was written is likely to be asked for, and replaced, soon.
  *
  * <p>Records must not be changed. One thread writes; others may read at any time, single records as
  * they are, iterators as of the last commit.
@@ -24,24 +27,34 @@ import org.apache.kafka.streams.state.internals.WrappedStateStore;
  */
 final class BusyStore<V> extends WrappedStateStore<KeyValueStore<String, V>, String, V>
     implements KeyValueStore<String, V> {
-  /** Of those that need no writing; the rest waits for the commit. */
-  private static final int KEPT = 4_000;
+  /** Changes that wait for the commit: a long transaction writes them in several parts. */
+  private static final int CHANGED = 10_000;
+
+  private final int atHand;
 
   /** Empty: deleted. */
   private final Map<String, Optional<V>> changed = new ConcurrentHashMap<>();
 
-  private final Map<String, V> kept = new ConcurrentHashMap<>();
+  /** Of those that need no writing: what was touched lately, and what was before that. */
+  private volatile Map<String, V> recent = new ConcurrentHashMap<>();
+
+  private volatile Map<String, V> older = new ConcurrentHashMap<>();
 
   private volatile Thread writer;
 
-  BusyStore(KeyValueStore<String, V> store) {
+  BusyStore(KeyValueStore<String, V> store, int atHand) {
     super(store);
+    this.atHand = atHand;
   }
 
-  /** Builds such stores over those of another builder. */
+  /**
+   * Builds such stores over those of another builder.
+   *
+   * @param atHand records that a store keeps in memory besides those that are to be written, about
+   */
   static <V> StoreBuilder<KeyValueStore<String, V>> over(
-      StoreBuilder<KeyValueStore<String, V>> builder) {
-    return new WrappingBuilder<>(builder, BusyStore::new);
+      StoreBuilder<KeyValueStore<String, V>> builder, int atHand) {
+    return new WrappingBuilder<>(builder, store -> new BusyStore<>(store, atHand));
   }
 
   @Override
@@ -50,7 +63,10 @@ final class BusyStore<V> extends WrappedStateStore<KeyValueStore<String, V>, Str
     if (now != null) {
       return now.orElse(null);
     }
-    V known = kept.get(key);
+    V known = recent.get(key);
+    if (known == null) {
+      known = older.get(key);
+    }
     return known != null ? known : wrapped().get(key);
   }
 
@@ -58,7 +74,9 @@ final class BusyStore<V> extends WrappedStateStore<KeyValueStore<String, V>, Str
   public void put(String key, V value) {
     writer = Thread.currentThread();
     changed.put(key, Optional.ofNullable(value));
-    kept.remove(key);
+    if (changed.size() >= CHANGED) {
+      writeOut();
+    }
   }
 
   @Override
@@ -88,12 +106,32 @@ final class BusyStore<V> extends WrappedStateStore<KeyValueStore<String, V>, Str
     super.flushCache();
   }
 
+  /** In the order of the keys, as the disk likes it best. Readers find a record at any time. */
   private void writeOut() {
-    if (kept.size() + changed.size() > KEPT) {
-      kept.clear();
+    if (changed.isEmpty()) {
+      return;
     }
-    changed.forEach(this::write);
+    List<KeyValue<String, V>> entries = new ArrayList<>(changed.size());
+    changed.forEach((key, value) -> entries.add(KeyValue.pair(key, value.orElse(null))));
+    entries.sort(Comparator.comparing(entry -> entry.key));
+    wrapped().putAll(entries);
+    if (recent.size() > atHand / 2) {
+      older = recent;
+      recent = new ConcurrentHashMap<>();
+    }
+    for (KeyValue<String, V> entry : entries) {
+      keep(entry.key, entry.value);
+    }
     changed.clear();
+  }
+
+  private void keep(String key, V value) {
+    if (value != null) {
+      recent.put(key, value);
+    } else {
+      recent.remove(key);
+      older.remove(key);
+    }
   }
 
   /** What iterators read. */
@@ -104,24 +142,22 @@ final class BusyStore<V> extends WrappedStateStore<KeyValueStore<String, V>, Str
     return wrapped();
   }
 
-  /** Readers find it in one of the three at any time. */
-  private void write(String key, Optional<V> value) {
-    wrapped().put(key, value.orElse(null));
-    value.ifPresent(present -> kept.put(key, present));
-  }
-
   @Override
   public void clearCache() {
-    changed.clear();
-    kept.clear();
+    forget();
     super.clearCache();
   }
 
   @Override
   public void close() {
-    changed.clear();
-    kept.clear();
+    forget();
     super.close();
+  }
+
+  private void forget() {
+    changed.clear();
+    recent = new ConcurrentHashMap<>();
+    older = new ConcurrentHashMap<>();
   }
 
   @Override

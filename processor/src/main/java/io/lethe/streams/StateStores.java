@@ -37,10 +37,12 @@ public final class StateStores {
   /**
    * A store of Avro records that are replaced many times between two commits: only the last of them
    * reaches the disk and the changelog.
+   *
+   * @param atHand records that are kept in memory besides, about: those that changed last
    */
   public <V extends SpecificRecord> StoreBuilder<KeyValueStore<String, V>> ofBusyRecords(
-      String name, Class<V> type) {
-    return BusyStore.over(ofRecords(name, type));
+      String name, Class<V> type, int atHand) {
+    return BusyStore.over(ofRecords(name, type), atHand);
   }
 
   /**

@@ -203,8 +203,11 @@ final class Tracking {
         early.take(due.requestId()).forEach(this::undeliverable);
         continue;
       }
-      RequestState state = stores.request(due.requestId());
-      if (isFinal(state.getStatus()) || isPlaceholder(state)) {
+      RequestState state = stores.look(due.requestId());
+      Optional<Instant> deadline = deadline(state);
+      if (deadline.isEmpty() || deadline.get().isAfter(now())) {
+        stores.put(due.requestId(), state, deadline); // the entry was of an earlier state
+      } else if (isForgotten(state)) {
         forget(due.requestId(), state);
       } else {
         signal(due.requestId(), state);
@@ -220,7 +223,7 @@ final class Tracking {
 
   /** Forgets a request here and at intake, with those that were denied for its id. */
   private void forget(String requestId, RequestState state) {
-    stores.delete(requestId, state);
+    stores.delete(requestId);
     if (state.getSentAs().isPresent()) {
       return; // intake forgets it with the one that has the id
     }
@@ -246,12 +249,18 @@ final class Tracking {
         ended && state.getEndedAt().isEmpty()
             ? RequestState.newBuilder(state).setEndedAt(now()).build()
             : state;
-    boolean forgotten = ended || isPlaceholder(after);
-    Instant since = after.getEndedAt().orElse(after.getUpdatedAt());
-    stores.put(
-        requestId,
-        after,
-        forgotten ? Optional.of(since.plus(settings.retention())) : signals.nextAt(after));
+    stores.put(requestId, after, deadline(after));
+  }
+
+  /** When the clock has to look at the request: to warn, or to forget it. */
+  private Optional<Instant> deadline(RequestState state) {
+    return isForgotten(state)
+        ? Optional.of(state.getEndedAt().orElse(state.getUpdatedAt()).plus(settings.retention()))
+        : signals.nextAt(state);
+  }
+
+  private static boolean isForgotten(RequestState state) {
+    return isFinal(state.getStatus()) || isPlaceholder(state);
   }
 
   /** Whether intake has said nothing about it: also a request that was forgotten and is no more. */

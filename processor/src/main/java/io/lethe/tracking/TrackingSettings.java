@@ -12,7 +12,8 @@ import java.time.Duration;
  *     default 5 days. Batches fire before that on their own, see {@code lethe.batching.max-lead}.
  * @param retention how long a request is known after its end: for so long its status can be asked
  *     for, and a second record with its id is recognised as a duplicate or denied. The receipt
- *     stays. Positive, default 400 days; a change concerns requests that end after it.
+ *     stays. Positive, default 400 days; a change concerns requests that end after it, and those
+ *     that have ended and whose due date is still ahead.
  * @param commandPatience how long a command is kept whose request has not arrived, before it is a
  *     dead letter; not negative, default 10 minutes
  */

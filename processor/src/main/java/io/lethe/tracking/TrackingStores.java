@@ -30,6 +30,9 @@ public final class TrackingStores {
   /** Among the deadlines, before the id of a request that has early commands. */
   private static final String EARLY = "early/";
 
+  /** Requests that are held in memory: a request's events come soon after one another. */
+  private static final int REQUESTS_AT_HAND = 2_000;
+
   private final KeyValueStore<String, RequestState> requests;
   private final KeyValueStore<String, EarlyCommands> early;
   private final KeyValueStore<Bytes, byte[]> deadlines;
@@ -43,7 +46,7 @@ public final class TrackingStores {
   /** Builders of all stores. */
   public static List<StoreBuilder<?>> builders(StateStores stores) {
     return List.of(
-        stores.ofRecords(REQUESTS_STORE, RequestState.class),
+        stores.ofBusyRecords(REQUESTS_STORE, RequestState.class, REQUESTS_AT_HAND),
         stores.ofRecords(EARLY_STORE, EarlyCommands.class),
         stores.of(DEADLINES_STORE, Serdes.Bytes(), Serdes.ByteArray()));
   }
@@ -52,21 +55,36 @@ public final class TrackingStores {
     return requests.get(requestId);
   }
 
-  /** Stores a request and moves its entry among the deadlines. */
+  /**
+   * Stores a request and sees to it that the clock looks at it by the given time.
+   *
+   * <p>RATIONALE: an entry that is earlier than need be stays, and is moved when the clock has come
+   * to it ({@link #look}). Most requests end long before their due date: moving the entry at each
+   * step was two of the three writes that a step took.
+   */
   void put(String requestId, RequestState state, Optional<Instant> deadline) {
     Optional<Instant> before = state.getDeadlineAt();
-    if (!before.equals(deadline)) {
-      before.ifPresent(at -> deadlines.delete(key(at, requestId)));
-      deadline.ifPresent(at -> deadlines.put(key(at, requestId), new byte[0]));
+    boolean sooner =
+        deadline.isPresent() && before.filter(at -> !at.isAfter(deadline.get())).isEmpty();
+    if (sooner) {
+      before.ifPresent(at -> deadlines.put(key(at, requestId), null));
+      deadlines.put(key(deadline.get(), requestId), new byte[0]);
     }
     requests.put(
-        requestId, RequestState.newBuilder(state).setDeadlineAt(deadline.orElse(null)).build());
+        requestId,
+        sooner ? RequestState.newBuilder(state).setDeadlineAt(deadline.get()).build() : state);
   }
 
-  /** Forgets a request. */
-  void delete(String requestId, RequestState state) {
-    state.getDeadlineAt().ifPresent(at -> deadlines.delete(key(at, requestId)));
-    requests.delete(requestId);
+  /** Takes the entry out that the clock has come to; returns the request without it. */
+  RequestState look(String requestId) {
+    RequestState state = requests.get(requestId);
+    deadlines.put(key(state.getDeadlineAt().orElseThrow(), requestId), null);
+    return RequestState.newBuilder(state).clearDeadlineAt().build();
+  }
+
+  /** Forgets a request that the clock has come to. */
+  void delete(String requestId) {
+    requests.put(requestId, null);
   }
 
   EarlyCommands early(String requestId) {
@@ -79,8 +97,8 @@ public final class TrackingStores {
   }
 
   void deleteEarly(String requestId, EarlyCommands commands) {
-    deadlines.delete(key(commands.getUntil(), EARLY + requestId));
-    early.delete(requestId);
+    deadlines.put(key(commands.getUntil(), EARLY + requestId), null);
+    early.put(requestId, null);
   }
 
   /**

@@ -78,6 +78,79 @@ class StateStoresTest {
   }
 
   @Test
+  void aBusyStoreDoesWhatAMapDoes() {
+    TreeMap<String, Lineage> expected = new TreeMap<>();
+    Random random = new Random(7);
+    BiConsumer<KeyValueStore<String, Lineage>, String> step =
+        (store, ignored) -> {
+          for (int i = random.nextInt(8); i >= 0; i--) {
+            String key = "k" + random.nextInt(30);
+            switch (random.nextInt(4)) {
+              case 0 -> assertThat(store.delete(key)).isEqualTo(expected.remove(key));
+              case 1 -> {
+                store.put(key, null);
+                expected.remove(key);
+              }
+              default -> {
+                Lineage value = lineage("v" + random.nextInt());
+                store.put(key, value);
+                expected.put(key, value);
+              }
+            }
+          }
+          for (int i = 0; i < 30; i++) {
+            assertThat(store.get("k" + i)).isEqualTo(expected.get("k" + i));
+          }
+          if (random.nextInt(5) == 0) {
+            assertThat(entries(store.all())).isEqualTo(expected);
+          }
+        };
+
+    try (TopologyTestDriver driver = driver(StateStores.persistent(), busy(), step)) {
+      for (int i = 0; i < 300; i++) {
+        step(driver, "step");
+      }
+      assertThat(entries(driver.<String, Lineage>getKeyValueStore(NAME).all())).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void aLongTransactionIsWrittenInParts() {
+    int records = 25_000;
+    List<Integer> written = new ArrayList<>();
+
+    try (TopologyTestDriver driver =
+        driver(
+            StateStores.persistent(),
+            busy(),
+            (store, step) -> {
+              for (int i = 0; i < records; i++) {
+                store.put("k" + i, lineage("v"));
+              }
+              written.add(below(store));
+            })) {
+      step(driver, "step");
+
+      assertThat(entries(driver.<String, Lineage>getKeyValueStore(NAME).all())).hasSize(records);
+    }
+
+    assertThat(written).singleElement().satisfies(count -> assertThat(count).isPositive());
+  }
+
+  /** What lies in the store below a busy one, as another thread sees it. */
+  private static int below(KeyValueStore<String, Lineage> store) {
+    List<Integer> count = new ArrayList<>();
+    Thread reader = new Thread(() -> count.add(entries(store.all()).size()));
+    reader.start();
+    try {
+      reader.join();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+    return count.get(0);
+  }
+
+  @Test
   void aSmallStoreHasWhatWasThereBefore() {
     List<String> read = new ArrayList<>();
     Function<StateStores, StoreBuilder<KeyValueStore<String, String>>> plain =
@@ -130,7 +203,7 @@ class StateStoresTest {
   }
 
   private static Function<StateStores, StoreBuilder<KeyValueStore<String, Lineage>>> busy() {
-    return stores -> stores.ofBusyRecords(NAME, Lineage.class);
+    return stores -> stores.ofBusyRecords(NAME, Lineage.class, 4);
   }
 
   private static Function<StateStores, StoreBuilder<KeyValueStore<String, String>>> small() {

@@ -98,6 +98,22 @@ class RetentionTest {
   }
 
   @Test
+  void ofARequestThatHasEndedTheDueDateIsNoMoreThanLookedAt() {
+    // Given
+    start(INTAKE);
+    UUID id = erased();
+    List<String> toWarn = keys("tracking-deadlines");
+
+    // When
+    lethe.advance(YEAR);
+
+    // Then
+    assertThat(lethe.signals()).isEmpty();
+    assertThat(keys("tracking-deadlines")).hasSize(1).doesNotContainAnyElementsOf(toWarn);
+    assertThat(lethe.requestState(id).getStatus()).isEqualTo(RequestStatus.COMPLETED);
+  }
+
+  @Test
   void aSubjectStaysErasedWhenItsRequestIsForgotten() {
     // Given
     start(INTAKE);
