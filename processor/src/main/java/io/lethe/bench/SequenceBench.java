@@ -10,6 +10,7 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.Activations;
 import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.HeldOutTargets;
@@ -24,6 +25,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -126,6 +128,7 @@ public final class SequenceBench {
       try (LoadedModel model = LoadedModel.load(trained.file(), ModelFormat.DJL);
           NDManager scope = model.manager().newSubManager()) {
         NDList anchor = model.copyWeights(scope);
+        Activations activations = new Activations(model);
         for (int b = 0; b < batches.size(); b++) {
           int[] erased = erasedUpTo(b);
           if (!chained) {
@@ -133,7 +136,7 @@ public final class SequenceBench {
           }
           long began = System.nanoTime();
           int[] forget = chained ? batches.get(b) : erased;
-          UnlearningTask task = task(model, forget, erased, b);
+          UnlearningTask task = task(model, activations, forget, erased, b);
           MethodCatalogue.installed().create(HeldoutMatch.NAME, task.policy()).apply(task);
           ObjectNode release = releases.addObject();
           release.put("batch", b + 1);
@@ -186,22 +189,27 @@ public final class SequenceBench {
       }
     }
 
-    private UnlearningTask task(LoadedModel model, int[] forget, int[] erased, int b) {
+    private UnlearningTask task(
+        LoadedModel model, Activations activations, int[] forget, int[] erased, int b) {
       FisherDiagonal unused = new FisherDiagonal(List.of(), 0);
       return new UnlearningTask(
           model,
           data.train(),
           forget,
+          Set.of(),
           left(erased),
+          Optional.empty(),
           unused,
           unused,
           Optional.of(targets),
+          Optional.empty(),
           UnlearningPolicy.newBuilder(
                   DefaultPolicy.forShare((double) forget.length / data.train().size()))
               .setMethodParameters(settings.erase().parameters())
               .build(),
           seed * 1_000 + b,
-          Progress.NONE);
+          Progress.NONE,
+          activations);
     }
 
     private int[] erasedUpTo(int b) {

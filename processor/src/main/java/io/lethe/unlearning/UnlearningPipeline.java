@@ -142,6 +142,7 @@ public final class UnlearningPipeline {
     private final int[] repairPool;
     private final SampleSet unseen;
     private final Evaluator evaluator;
+    private final Activations activations;
     private double methodSeconds;
     private double repairSeconds;
     private double evaluateSeconds;
@@ -168,6 +169,7 @@ public final class UnlearningPipeline {
       request.targets().ifPresent(this::requireSameClasses);
       repairPool = samples.repairPool();
       evaluator = samples.evaluator();
+      activations = new Activations(model);
     }
 
     UnlearningResult run(List<UnlearningMethod> named) {
@@ -234,7 +236,8 @@ public final class UnlearningPipeline {
           request.retraining(),
           request.policy(),
           request.seed(),
-          progress);
+          progress,
+          activations);
     }
 
     /**
@@ -325,7 +328,8 @@ public final class UnlearningPipeline {
         failed.add(new UnlearningResult.Failed(control.name(), e.getMessage()));
         return Optional.empty();
       }
-      return Optional.of(evaluator.measure(model, Optional.of(parent), progress).evaluation());
+      return Optional.of(
+          evaluator.measure(model, activations, Optional.of(parent), progress).evaluation());
     }
 
     private static Optional<UnlearningResult.ForgottenClasses> forgottenClasses(
@@ -360,7 +364,7 @@ public final class UnlearningPipeline {
 
     private Evaluator.Measured measure(Optional<Evaluator.Measured> parent) {
       watch.lap();
-      Evaluator.Measured measured = evaluator.measure(model, parent, progress);
+      Evaluator.Measured measured = evaluator.measure(model, activations, parent, progress);
       evaluateSeconds += watch.lap();
       return measured;
     }
