@@ -173,9 +173,12 @@ public final class Evaluator {
       double[] retainLogP,
       Optional<OfClasses> ofClasses) {
     /** With what {@link Relearning} found. */
-    public Measured withRelearnSteps(int steps) {
+    public Measured with(Relearning.Time time) {
       return new Measured(
-          Evaluation.newBuilder(evaluation).setRelearnSteps(steps).build(),
+          Evaluation.newBuilder(evaluation)
+              .setRelearnSteps(time.steps())
+              .setRelearnStepsInterval(time.interval())
+              .build(),
           forget,
           retain,
           holdout,

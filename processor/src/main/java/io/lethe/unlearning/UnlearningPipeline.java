@@ -191,7 +191,8 @@ public final class UnlearningPipeline {
       watch.lap();
       UnlearningMethod control = made.method().control(made.applied());
       Optional<Evaluation> controlled = control(control, task, parent, failed);
-      evaluateSeconds += watch.lap();
+      double controlSeconds = watch.lap();
+      evaluateSeconds += controlSeconds;
       progress.at(JobStage.STORE, 0, 1);
       made.state().restore(model);
       model.write(request.output());
@@ -210,7 +211,8 @@ public final class UnlearningPipeline {
           made.checks(),
           Gate.verdict(made.checks(), false),
           request.holdout().isPresent(),
-          new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
+          new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds),
+          controlSeconds);
     }
 
     void requireAny(List<UnlearningMethod> named) {

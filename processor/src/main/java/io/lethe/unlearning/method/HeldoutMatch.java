@@ -25,7 +25,7 @@ import java.util.stream.IntStream;
  *
  * <pre>
  *   mean_forget    [ KL(q ‖ p)  + w Σ_c (log p_c − log q_c)²  / C + u (m(p) − m(q))² ]
- *   + mean_reservoir [ KL(p₀ ‖ p) + w Σ_c (log p_c − log p₀_c)² / C ]
+ *   + mean_reservoir [ KL(p₀ ‖ p) + w₀ Σ_c (log p_c − log p₀_c)² / C ]
  *
  *   m(p) = log p_y − log (1 − p_y)
  * </pre>
@@ -106,9 +106,10 @@ public final class HeldoutMatch implements UnlearningMethod {
    * Weights of a step's terms.
    *
    * @param square w
+   * @param hold w₀
    * @param margin u
    */
-  record Weights(double square, double margin) {}
+  record Weights(double square, double hold, double margin) {}
 
   /** The model's logits, (samples, classes). */
   @FunctionalInterface

@@ -27,14 +27,12 @@ import java.util.stream.IntStream;
  */
 final class Matching {
   private final int classes;
-  private final double squareWeight;
   private double loss;
   private final double[] logP;
   private final double[] logQ;
 
-  private Matching(int classes, double squareWeight) {
+  private Matching(int classes) {
     this.classes = classes;
-    this.squareWeight = squareWeight;
     logP = new double[classes];
     logQ = new double[classes];
   }
@@ -98,22 +96,29 @@ final class Matching {
       int[] labels,
       int classes,
       HeldoutMatch.Weights weights) {
-    Matching matching = new Matching(classes, weights.square());
+    Matching matching = new Matching(classes);
     float[] gradient = new float[logits.length];
     for (int row = 0; row < labels.length; row++) {
-      matching.divergence(logits, row, targets, row, labels.length, gradient);
+      matching.divergence(logits, row, targets, row, labels.length, weights.square(), gradient);
       matching.margin(labels[row], row, weights.margin() / labels.length, gradient);
     }
     int retained = hold.length / classes;
     for (int row = 0; row < retained; row++) {
-      matching.divergence(logits, labels.length + row, hold, row, retained, gradient);
+      matching.divergence(
+          logits, labels.length + row, hold, row, retained, weights.hold(), gradient);
     }
     return new Result(matching.loss, gradient);
   }
 
   /** Adds (KL + w Σ d² / C) / rows. */
   private void divergence(
-      float[] logits, int row, float[] wanted, int wantedRow, int rows, float[] gradient) {
+      float[] logits,
+      int row,
+      float[] wanted,
+      int wantedRow,
+      int rows,
+      double squareWeight,
+      float[] gradient) {
     logSoftmax(logits, row * classes, logP);
     logSoftmax(wanted, wantedRow * classes, logQ);
     double square = squareWeight / classes;

@@ -49,7 +49,7 @@ class HeldoutMatchTest {
   private static final TrainingRecipe RECIPE =
       new TrainingRecipe(6, 16, 0.02, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1);
   private static final HeldoutMatchParameters PARAMETERS =
-      new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 1);
+      new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 0.1, 1);
 
   @Test
   void movesForgetSamplesToTheirTargetsAndHoldsTheRest() {
@@ -74,7 +74,7 @@ class HeldoutMatchTest {
     try (LoadedModel model = trained()) {
       float[] already = CrossFit.logits(model, DATA, FORGET);
 
-      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 3, 0, 20, 32, 1e-6, 0.1, 0.1, 1))
+      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 3, 0, 20, 32, 1e-6, 0.1, 0.1, 0.1, 1))
           .apply(task(model, already));
 
       assertThat(distance(CrossFit.logits(model, DATA, FORGET), already)).isLessThan(1e-4);
@@ -159,7 +159,7 @@ class HeldoutMatchTest {
     float[] targets = gaussian(random, 2 * 3);
     float[] hold = gaussian(random, 3 * 3);
     int[] labels = {0, 2};
-    HeldoutMatch.Weights weights = new HeldoutMatch.Weights(0.7, 0.4);
+    HeldoutMatch.Weights weights = new HeldoutMatch.Weights(0.7, 0.2, 0.4);
 
     Matching.Result result = Matching.of(logits, targets, hold, labels, 3, weights);
 
@@ -187,9 +187,10 @@ class HeldoutMatchTest {
       double[] p = logSoftmax(logits, 3 * row, 3);
       double[] q =
           forget ? logSoftmax(targets, 3 * row, 3) : logSoftmax(hold, 3 * (row - labels.length), 3);
+      double square = forget ? weights.square() : weights.hold();
       double term = 0;
       for (int c = 0; c < 3; c++) {
-        term += Math.exp(q[c]) * (q[c] - p[c]) + weights.square() * Math.pow(p[c] - q[c], 2) / 3;
+        term += Math.exp(q[c]) * (q[c] - p[c]) + square * Math.pow(p[c] - q[c], 2) / 3;
       }
       if (forget) {
         int y = labels[row];
@@ -218,7 +219,8 @@ class HeldoutMatchTest {
         double tolerance = run == 0 ? 0 : 100;
         UnlearningTask task = counting(task(model, uniformTargets()), steps, run);
 
-        new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, tolerance, 20, 32, 0.01, 0.1, 0.1, 1))
+        new HeldoutMatch(
+                new HeldoutMatchParameters(60, 9, 4, tolerance, 20, 32, 0.01, 0.1, 0.1, 0.1, 1))
             .apply(task);
       }
     }
@@ -230,7 +232,8 @@ class HeldoutMatchTest {
     int[] steps = new int[1];
     try (LoadedModel model = trained()) {
       UnlearningMethod method =
-          new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, 100, 20, 32, 0.01, 0.1, 0.1, 1));
+          new HeldoutMatch(
+              new HeldoutMatchParameters(60, 9, 4, 100, 20, 32, 0.01, 0.1, 0.1, 0.1, 1));
       UnlearningMethod.Applied applied = method.apply(task(model, uniformTargets()));
 
       method.control(applied).apply(counting(task(model, uniformTargets()), steps, 0));
@@ -262,7 +265,8 @@ class HeldoutMatchTest {
       List<float[]> before = Cases.weights(model);
 
       UnlearningMethod.Applied applied =
-          new HeldoutMatch(new HeldoutMatchParameters(60, 5, 5, 0, 20, 32, 0.01, 0.1, 0.1, 0.9))
+          new HeldoutMatch(
+                  new HeldoutMatchParameters(60, 5, 5, 0, 20, 32, 0.01, 0.1, 0.1, 0.1, 0.9))
               .apply(task(model, uniformTargets()));
 
       List<float[]> after = Cases.weights(model);
@@ -381,7 +385,8 @@ class HeldoutMatchTest {
     List<List<float[]>> runs = new ArrayList<>();
     for (int run = 0; run < 2; run++) {
       try (LoadedModel model = trained()) {
-        new HeldoutMatch(new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 0.9))
+        new HeldoutMatch(
+                new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 0.1, 0.9))
             .apply(task(model, uniformTargets()));
         runs.add(Cases.weights(model));
       }
