@@ -44,6 +44,7 @@ public final class Activations implements AutoCloseable {
   private final NDManager owner;
   private final Map<SampleDataset, Rows> kept = new IdentityHashMap<>();
   private int first;
+  private long bytesPerSample;
   private NDList lower;
   private NDList asKept = new NDList();
 
@@ -73,6 +74,7 @@ public final class Activations implements AutoCloseable {
     if (cut != first || lower == null) {
       drop();
       first = cut;
+      bytesPerSample = 0;
       Set<NDArray> arrays = first == 0 ? Set.of() : arrays(row.layers().subList(0, first));
       lower =
           new NDList(
@@ -137,24 +139,28 @@ public final class Activations implements AutoCloseable {
       }
     }
     int[] distinct = Arrays.stream(samples).sorted().distinct().toArray();
-    int[] one = {distinct[0]};
-    long bytes;
-    try (GradientMode off = GradientMode.off();
-        NDManager scope = owner.newSubManager()) {
-      NDArray sample = below(dataset, one, scope);
-      bytes = sample.getShape().size() * sample.getDataType().getNumOfBytes();
+    if (bytesPerSample == 0) {
+      bytesPerSample = bytes(dataset, distinct[0]);
     }
-    if (bytes * distinct.length > MOST_BYTES) {
+    if (bytesPerSample * distinct.length > MOST_BYTES) {
       return false;
     }
     long held = kept.values().stream().mapToLong(rows -> rows.of.size()).sum();
-    if (bytes * (held + distinct.length) > MOST_BYTES) {
+    if (bytesPerSample * (held + distinct.length) > MOST_BYTES) {
       kept.values().forEach(rows -> rows.values.close());
       kept.clear();
     }
     Rows rows = kept.computeIfAbsent(dataset, any -> new Rows());
     add(dataset, Arrays.stream(distinct).filter(i -> !rows.of.containsKey(i)).toArray(), rows);
     return true;
+  }
+
+  private long bytes(SampleDataset dataset, int sample) {
+    try (GradientMode off = GradientMode.off();
+        NDManager scope = owner.newSubManager()) {
+      NDArray values = below(dataset, new int[] {sample}, scope);
+      return values.getShape().size() * values.getDataType().getNumOfBytes();
+    }
   }
 
   private void add(SampleDataset dataset, int[] missing, Rows rows) {

@@ -11,6 +11,9 @@ import io.lethe.dataset.SampleDataset;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import java.lang.reflect.Proxy;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -74,6 +77,39 @@ class ActivationsTest {
       assertThat(activations.above(0.05)).isTrue();
       assertThat(activations.keep(DATA, SOME)).isTrue();
       assertSame(logits(activations, SOME), CrossFit.logits(model, DATA, SOME));
+    }
+  }
+
+  @Test
+  void aSecondMeasurementReadsNoSampleAgain() {
+    AtomicInteger read = new AtomicInteger();
+    SampleDataset counting =
+        (SampleDataset)
+            Proxy.newProxyInstance(
+                ActivationsTest.class.getClassLoader(),
+                new Class<?>[] {SampleDataset.class},
+                (proxy, method, arguments) -> {
+                  if (method.getName().equals("batch")) {
+                    read.addAndGet(((int[]) arguments[1]).length);
+                  }
+                  return method.invoke(DATA, arguments);
+                });
+    Evaluator evaluator =
+        new Evaluator(counting, SOME, new int[] {1, 2}, counting, new int[] {20, 21, 22});
+    try (LoadedModel model = model();
+        Activations activations = new Activations(model)) {
+      Evaluator.Measured first =
+          evaluator.measure(model, activations, Optional.empty(), Progress.NONE);
+      scale(model, "dense.weight");
+      read.set(0);
+
+      Evaluator.Measured second =
+          evaluator.measure(model, activations, Optional.empty(), Progress.NONE);
+
+      assertThat(read.get()).isZero();
+      Evaluator.Measured whole = evaluator.measure(model, Optional.empty(), Progress.NONE);
+      assertThat(second.forget().losses()).containsExactly(whole.forget().losses(), within(1e-4));
+      assertThat(second.forget().losses()).isNotEqualTo(first.forget().losses());
     }
   }
 

@@ -3,7 +3,7 @@ package io.lethe.unlearning.method;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.lethe.events.JobStage;
-import io.lethe.unlearning.Adam;
+import io.lethe.unlearning.FusedAdam;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.TrainingRecipe;
@@ -141,7 +141,7 @@ public final class HeldoutMatch implements UnlearningMethod {
                 targets.isPresent() ? Arrays.stream(task.forget()) : IntStream.empty())
             .toArray();
     TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
-    try (Adam adam = Adam.over(task.model().manager(), part.weights())) {
+    try (FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
       float[] outputs = part.outputs(reservoir);
       HeldOutTargets held =
           HeldOutTargets.of(outputs.length / reservoir.length, reservoir, outputs);

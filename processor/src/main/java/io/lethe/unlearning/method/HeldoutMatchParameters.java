@@ -15,7 +15,7 @@ import io.lethe.events.UnlearningPolicy;
  * @param learningRate Adam's rate at the peak of a round's cycle
  * @param squareWeight weight of the mean squared difference of log-probabilities, beside the
  *     divergence, on forget samples
- * @param holdWeight the same on the reservoir
+ * @param holdWeight the same on the reservoir; null stands for that on the forget samples
  * @param marginWeight weight of the squared difference of the label's margins, on forget samples
  * @param trainedShare share of all weights that is trained, above 0, at most 1: of a model whose
  *     layers follow each other the last layers that hold it; of any other model all are
@@ -29,12 +29,12 @@ public record HeldoutMatchParameters(
     int retainBatch,
     double learningRate,
     double squareWeight,
-    double holdWeight,
+    Double holdWeight,
     double marginWeight,
     double trainedShare) {
   /** What measured best; what else was tried stands in docs/comparison.md. */
   public static final HeldoutMatchParameters DEFAULT =
-      new HeldoutMatchParameters(10_000, 600, 100, 0.3, 128, 96, 2e-3, 0.1, 0.1, 0.1, 0.9);
+      new HeldoutMatchParameters(10_000, 600, 100, 0.3, 128, 96, 2e-3, 0.1, null, 0.1, 0.9);
 
   /** As a policy says them: its record, and above it its text by the method's name. */
   static HeldoutMatchParameters of(UnlearningPolicy policy) {
@@ -51,7 +51,7 @@ public record HeldoutMatchParameters(
         policy.getRetainBatch(),
         policy.getLearningRate(),
         policy.getSquareWeight(),
-        policy.getHoldWeight(),
+        policy.getHoldWeight().orElse(null),
         policy.getMarginWeight(),
         policy.getTrainedShare());
   }
@@ -94,6 +94,7 @@ public record HeldoutMatchParameters(
   }
 
   public HeldoutMatchParameters {
+    holdWeight = holdWeight == null ? Double.valueOf(squareWeight) : holdWeight;
     if (reservoirSamples < 1
         || steps < 1
         || roundSteps < 1

@@ -12,7 +12,7 @@ import io.lethe.model.NativeLibrary;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-class AdamTest {
+class FusedAdamTest {
   private static final double RATE = 0.1;
 
   @Test
@@ -23,7 +23,7 @@ class AdamTest {
     try (NDManager manager = NDManager.newBaseManager()) {
       NDArray array = manager.create(w.clone()).duplicate();
       array.setName("mine");
-      try (Adam adam = Adam.over(manager, List.of(array));
+      try (FusedAdam adam = new FusedAdam(manager, List.of(array));
           GradientMode off = GradientMode.off()) {
         for (double[] gradient : gradients) {
           adam.apply(new NDList(manager.create(gradient)), RATE);
@@ -62,8 +62,8 @@ class AdamTest {
       NDArray turned = manager.arange(6f).reshape(2, 3).transpose().duplicate().transpose();
       NDArray gradient = manager.arange(6f).reshape(2, 3).sub(2.5f).square().duplicate();
       NDArray turnedGradient = gradient.transpose().duplicate().transpose();
-      try (Adam one = Adam.over(manager, List.of(plain));
-          Adam other = Adam.over(manager, List.of(turned))) {
+      try (FusedAdam one = new FusedAdam(manager, List.of(plain));
+          FusedAdam other = new FusedAdam(manager, List.of(turned))) {
         for (int step = 0; step < 3; step++) {
           one.apply(new NDList(gradient), RATE);
           other.apply(new NDList(turnedGradient), RATE);
