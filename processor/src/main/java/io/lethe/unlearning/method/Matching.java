@@ -14,7 +14,7 @@ import java.util.stream.IntStream;
  * The loss of {@link HeldoutMatch} and its gradient in the logits, in double precision.
  *
  * <p>The gradient is written down rather than recorded: a minibatch has a few thousand logits, and
- * some eighty operations on arrays as small as that took a third of a step of the network that they
+ * some eighty operations on arrays as small as that took two fifths of a step of the network they
  * train. With d the differences of log-probabilities, p the model's and q the target's
  * probabilities,
  *
