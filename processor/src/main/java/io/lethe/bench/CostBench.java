@@ -2,14 +2,19 @@ package io.lethe.bench;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.dataset.SampleDataset;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.UnlearningPolicy;
+import io.lethe.model.LoadedModel;
 import io.lethe.offline.ShownProgress;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.DefaultPolicy;
+import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Recipe;
+import io.lethe.unlearning.Trainer;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
 import io.lethe.unlearning.UnlearningResult;
@@ -24,10 +29,16 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * Seconds of one and the same batch as a job, measuring included, with all training samples and
- * with a tenth of them; beside one epoch of training and the Fisher sums over all samples, which
- * the cache spares. The models are trained for one epoch and the targets are zeros: neither changes
- * the cost.
+ * Seconds of one and the same batch as a job, control and measuring included, with all training
+ * samples and with a tenth of them; beside training anew and the Fisher sums over all samples,
+ * which the cache spares. The models are trained for one epoch and the targets are zeros, which no
+ * model comes near: every step that the policy allows is taken, as on memorised labels.
+ *
+ * <p>Of the cases that are named beside it, the job is also timed as it is run: the model trained
+ * by the case's recipe, its held-out targets, the default policy and its gate.
+ *
+ * <p>Training anew is an epoch, timed here, times the epochs of the case's recipe, as it needs to
+ * be right on 99.5 % of what it was trained on; how many that is of a trained model is told.
  */
 final class CostBench {
   private static final int ROUNDS = 3;
@@ -66,7 +77,16 @@ final class CostBench {
           fisher[round] = result[0].seconds().getFisher();
         }
       }
-      return report(large, small, forget.length, largeSeconds, smallSeconds, fisher);
+      double epoch = epochSeconds(whole);
+      ObjectNode json =
+          report(large, small, forget.length, largeSeconds, smallSeconds, fisher, epoch);
+      ObjectNode jobs = json.putObject("jobs");
+      for (EraseBench.Case kind : List.of(EraseBench.Case.CLEAN, EraseBench.Case.CHANGED)) {
+        if (settings.cases().contains(kind.label())) {
+          jobs.set(kind.label(), asShipped(kind, output, epoch));
+        }
+      }
+      return json;
     } finally {
       Files.deleteIfExists(folder.resolve("model"));
       Files.delete(folder);
@@ -79,11 +99,9 @@ final class CostBench {
       int forgetSamples,
       double[] largeSeconds,
       double[] smallSeconds,
-      double[] fisher) {
-    Recipe recipe =
-        EraseBench.Case.CLEAN.recipe(settings, EraseBench.Case.CLEAN.data(settings, SEED), SEED);
+      double[] fisher,
+      double epoch) {
     double batch = Figures.median(largeSeconds);
-    double retraining = large.epoch().seconds() * recipe.training().epochs();
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.put("forgetSamples", forgetSamples);
     json.put("trainSamples", large.samples());
@@ -91,26 +109,124 @@ final class CostBench {
     json.put("batchSeconds", batch);
     json.put("batchSecondsOfFewer", Figures.median(smallSeconds));
     json.put("ratio", batch / Figures.median(smallSeconds));
-    json.put("epochSeconds", large.epoch().seconds());
-    json.put("retrainingSeconds", retraining);
-    json.put("retrainingOverBatch", retraining / batch);
+    json.put("epochSeconds", epoch);
+    ObjectNode retraining = json.putObject("retraining");
+    for (EraseBench.Case kind : List.of(EraseBench.Case.CLEAN, EraseBench.Case.CHANGED)) {
+      int epochs = kind.recipe(settings, kind.data(settings, SEED), SEED).training().epochs();
+      ObjectNode of = retraining.putObject(kind.label());
+      of.put("epochs", epochs);
+      of.put("seconds", epochs * epoch);
+      of.put("overBatch", epochs * epoch / batch);
+    }
     json.put("fisherOfAllSeconds", large.sums().seconds());
     json.put("fisherOfBatchSeconds", Figures.median(fisher));
     json.put("fisherOfAllOverBatch", large.sums().seconds() / Figures.median(fisher));
     terminal.line(
         String.format(
             Locale.ROOT,
-            "  %d samples erased of %d: %.1f s, of %d: %.1f s; retraining %.0f s; Fisher sums of"
-                + " the batch %.2f s, of all %.1f s",
+            "  %d samples erased of %d: %.1f s, of %d: %.1f s; an epoch %.1f s; Fisher sums of the"
+                + " batch %.2f s, of all %.1f s",
             forgetSamples,
             large.samples(),
             batch,
             small.samples(),
             Figures.median(smallSeconds),
-            retraining,
+            epoch,
             Figures.median(fisher),
             large.sums().seconds()));
     return json;
+  }
+
+  /** One epoch of training on all samples; the faster of two, as the first warms up. */
+  private double epochSeconds(ErasureData data) {
+    Recipe recipe = EraseBench.Case.CLEAN.recipe(settings, data, SEED).withEpochs(1);
+    int[] all = IntStream.range(0, data.train().size()).toArray();
+    double fastest = Double.POSITIVE_INFINITY;
+    for (int round = 0; round < 2; round++) {
+      try (LoadedModel model = recipe.init().create(SEED)) {
+        long began = System.nanoTime();
+        new Trainer(recipe.training()).train(model, data.train(), all, Progress.NONE);
+        fastest = Math.min(fastest, (System.nanoTime() - began) * 1e-9);
+      }
+    }
+    return fastest;
+  }
+
+  /** The job of a case, with everything that it has when it is run. */
+  private ObjectNode asShipped(EraseBench.Case kind, Path output, double epoch) {
+    ErasureData data = kind.data(settings, SEED);
+    int[] forget = kind.forget(data, settings.subjects(), SEED);
+    Recipe recipe = kind.recipe(settings, data, SEED);
+    Trial.Start start = Trial.prepare(lab, recipe, data, forget, settings.folds());
+    UnlearningRequest request =
+        new UnlearningRequest(
+            start.trained().file(),
+            ModelFormat.DJL,
+            data.train(),
+            Optional.of(data.holdout()),
+            forget,
+            new int[0],
+            start.sums().sums(),
+            start.sums().sums().zero(),
+            Optional.of(start.targets().targets()),
+            UnlearningPolicy.newBuilder(
+                    DefaultPolicy.forShare((double) forget.length / data.train().size()))
+                .setMethodParameters(settings.parameters())
+                .build(),
+            SEED,
+            output);
+    double[] seconds = new double[ROUNDS];
+    double[] control = new double[ROUNDS];
+    UnlearningResult[] result = new UnlearningResult[1];
+    for (int round = -1; round < ROUNDS; round++) { // the first warms up
+      double one = seconds(request, result);
+      if (round >= 0) {
+        seconds[round] = one;
+        control[round] = result[0].controlSeconds();
+      }
+    }
+    double job = Figures.median(seconds);
+    double without = job - Figures.median(control);
+    double retraining = recipe.training().epochs() * epoch;
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.put("method", result[0].method());
+    json.put("verdict", result[0].verdict().name());
+    json.put("jobSeconds", job);
+    json.put("controlSeconds", Figures.median(control));
+    ObjectNode stages = json.putObject("secondsOfLast");
+    stages.put("fisher", result[0].seconds().getFisher());
+    stages.put("method", result[0].seconds().getMethod());
+    stages.put("repair", result[0].seconds().getRepair());
+    stages.put("evaluate", result[0].seconds().getEvaluate());
+    json.put("trainAccuracy", accuracy(start.trained(), data.train(), new int[0]));
+    json.put("retrainedTrainAccuracy", accuracy(start.retrained(), data.train(), forget));
+    json.put("epochs", recipe.training().epochs());
+    json.put("retrainingSeconds", retraining);
+    json.put("retrainingOverJob", retraining / job);
+    json.put("retrainingOverJobWithoutControl", retraining / without);
+    terminal.line(
+        String.format(
+            Locale.ROOT,
+            "  %s: a job %.2f s, without its control %.2f s; retraining, %d epochs, %.0f s: %.0f"
+                + " and %.0f times as long",
+            kind.label(),
+            job,
+            without,
+            recipe.training().epochs(),
+            retraining,
+            retraining / job,
+            retraining / without));
+    return json;
+  }
+
+  private static double accuracy(Lab.Kept kept, SampleDataset data, int[] without) {
+    boolean[] gone = new boolean[data.size()];
+    Arrays.stream(without).forEach(index -> gone[index] = true);
+    try (LoadedModel model = LoadedModel.load(kept.file(), ModelFormat.DJL)) {
+      return Evaluator.score(
+              model, data, IntStream.range(0, gone.length).filter(i -> !gone[i]).toArray())
+          .accuracy();
+    }
   }
 
   private Job job(ErasureData data, int[] forget, Path output) {

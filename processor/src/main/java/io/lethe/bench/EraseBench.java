@@ -104,7 +104,8 @@ public final class EraseBench {
     CLEAN(0) {
       @Override
       Training training(ErasureData data) {
-        return new Training(8, 128, 0.003, List.of(8, 16, 512));
+        int epochs = data.train().size() > 20_000 ? 5 : 8;
+        return new Training(epochs, 128, 0.003, List.of(8, 16, 512));
       }
     },
     /** 15 % of the labels changed at random: only memory gets those right. */

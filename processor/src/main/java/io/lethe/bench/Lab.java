@@ -83,14 +83,13 @@ final class Lab {
         });
   }
 
-  /** Held-out targets of all samples of a dataset, from folds of whole data subjects. */
-  private Targets targets(Recipe recipe, SampleDataset data, int folds) {
+  /** Held-out targets of some samples of a dataset, from folds of whole data subjects. */
+  private Targets targets(Recipe recipe, SampleDataset data, int[] samples, int folds) {
     CrossFit crossFit =
         new CrossFit(
             () -> recipe.init().create(recipe.training().seed()), recipe.training(), folds);
-    int[] all = IntStream.range(0, data.size()).toArray();
     List<int[]> split =
-        crossFit.split(all, i -> data.subject(i).orElseThrow(), recipe.training().seed());
+        crossFit.split(samples, i -> data.subject(i).orElseThrow(), recipe.training().seed());
     int[] missing =
         IntStream.range(0, folds)
             .filter(fold -> !isKept(foldKey(recipe, data, split, fold)))
@@ -106,8 +105,8 @@ final class Lab {
           last[0] = System.nanoTime();
           write(foldKey(recipe, data, split, fold), file -> write(file, values), () -> seconds);
         });
-    int[] order = new int[data.size()];
-    ByteBuffer logits = ByteBuffer.allocate(data.size() * data.classes() * Float.BYTES);
+    int[] order = new int[samples.length];
+    ByteBuffer logits = ByteBuffer.allocate(samples.length * data.classes() * Float.BYTES);
     int at = 0;
     double seconds = 0;
     for (int fold = 0; fold < folds; fold++) {
@@ -123,8 +122,8 @@ final class Lab {
   }
 
   /** The same, made as sure as a model of this cache is of a holdout set. */
-  Targets targets(Recipe recipe, ErasureData data, int folds, Kept trained) {
-    Targets raw = targets(recipe, data.train(), folds);
+  Targets targets(Recipe recipe, ErasureData data, int[] samples, int folds, Kept trained) {
+    Targets raw = targets(recipe, data.train(), samples, folds);
     try (LoadedModel model = LoadedModel.load(trained.file(), io.lethe.events.ModelFormat.DJL)) {
       return new Targets(Confidence.adjusted(raw.targets(), model, data.holdout()), raw.seconds());
     }

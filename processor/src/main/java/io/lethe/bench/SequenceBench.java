@@ -10,6 +10,7 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.LoadedModel;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.Activations;
 import io.lethe.unlearning.DefaultPolicy;
 import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.HeldOutTargets;
@@ -19,19 +20,20 @@ import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.UnlearningTask;
 import io.lethe.unlearning.method.HeldoutMatch;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
  * Many batches one after the other by held-out matching: does the holdout accuracy erode, and does
  * what was erased come back? Anchored, each release starts from the model as trained and forgets
- * all that was erased since; chained, from the release before and forgets its own batch alone.
- * Compared at the end, and on the way where wanted, with a model that was retrained on what is
- * left.
+ * all that was erased since; chained, from the release before and forgets its own batch alone; as
+ * shipped, anchored, and once more was erased since the anchor than the default policy's share the
+ * model is trained anew on what is left, which is the next anchor with targets of its own. Compared
+ * at the end, and on the way where wanted, with a model that was retrained on what is left.
  */
 public final class SequenceBench {
   private final Settings settings;
@@ -43,13 +45,35 @@ public final class SequenceBench {
    * @param batches how many
    * @param checkpoints how often, evenly spread, a model is retrained to compare with; ≥ 1, the
    *     last after the last batch
+   * @param modes to run
    */
-  public record Settings(EraseBench.Settings erase, int batches, int checkpoints) {
+  public record Settings(
+      EraseBench.Settings erase, int batches, int checkpoints, List<Mode> modes) {
     public Settings {
+      modes = List.copyOf(modes);
       if (batches < 1 || checkpoints < 1 || checkpoints > batches) {
         throw new IllegalArgumentException(
             "a sequence takes at least one batch, and one to as many checkpoints");
       }
+    }
+  }
+
+  /** Where a release starts from. */
+  public enum Mode {
+    ANCHORED("anchored"),
+    CHAINED("chained"),
+    SHIPPED("shipped");
+
+    private final String label;
+
+    Mode(String label) {
+      this.label = label;
+    }
+
+    /** As it is written on the command line and in JSON. */
+    @Override
+    public String toString() {
+      return label;
     }
   }
 
@@ -74,16 +98,11 @@ public final class SequenceBench {
         EraseBench.Case kind = EraseBench.Case.of(name);
         ErasureData data = kind.data(settings.erase(), seed);
         Recipe recipe = kind.recipe(settings.erase(), data, seed);
-        int[] all = IntStream.range(0, data.train().size()).toArray();
-        Lab.Kept trained = lab.trained("training", recipe, data.train(), all);
-        HeldOutTargets targets =
-            lab.targets(recipe, data, settings.erase().folds(), trained).targets();
         List<int[]> batches = data.batches(settings.batches(), settings.erase().subjects(), seed);
         Trial.describe(trial, data, batches);
-        for (boolean chained : new boolean[] {false, true}) {
-          ArrayNode releases = trial.putArray(chained ? "chained" : "anchored");
-          new Sequence(data, recipe, trained, targets, batches, chained, seed)
-              .run(releases, () -> sink.write(json));
+        for (Mode mode : settings.modes()) {
+          new Sequence(data, recipe, batches, mode, seed)
+              .run(trial.putArray(mode.toString()), () -> sink.write(json));
         }
       }
     }
@@ -99,49 +118,63 @@ public final class SequenceBench {
   private final class Sequence {
     private final ErasureData data;
     private final Recipe recipe;
-    private final Lab.Kept trained;
-    private final HeldOutTargets targets;
     private final List<int[]> batches;
-    private final boolean chained;
+    private final Mode mode;
     private final long seed;
+    private int batchesBefore; // of which the anchor knows nothing
+    private int samplesOfAnchor;
+    private HeldOutTargets targets;
 
-    Sequence(
-        ErasureData data,
-        Recipe recipe,
-        Lab.Kept trained,
-        HeldOutTargets targets,
-        List<int[]> batches,
-        boolean chained,
-        long seed) {
+    Sequence(ErasureData data, Recipe recipe, List<int[]> batches, Mode mode, long seed) {
       this.data = data;
       this.recipe = recipe;
-      this.trained = trained;
-      this.targets = targets;
       this.batches = batches;
-      this.chained = chained;
+      this.mode = mode;
       this.seed = seed;
     }
 
     void run(ArrayNode releases, Saved saved) throws IOException {
+      int next = 0;
+      while (next < batches.size()) {
+        next = untilTheNextAnchor(next, releases, saved);
+      }
+    }
+
+    /** Releases from one anchor; the batch that the next one begins with. */
+    private int untilTheNextAnchor(int first, ArrayNode releases, Saved saved) throws IOException {
+      int[] known = left(erased(0, first));
+      Lab.Kept trained = lab.trained("training", recipe, data.train(), known);
+      targets = lab.targets(recipe, data, known, settings.erase().folds(), trained).targets();
+      batchesBefore = first;
+      samplesOfAnchor = known.length;
       try (LoadedModel model = LoadedModel.load(trained.file(), ModelFormat.DJL);
           NDManager scope = model.manager().newSubManager()) {
         NDList anchor = model.copyWeights(scope);
-        for (int b = 0; b < batches.size(); b++) {
-          int[] erased = erasedUpTo(b);
-          if (!chained) {
+        Activations activations = new Activations(model);
+        for (int b = first; b < batches.size(); b++) {
+          int[] erased = erased(0, b + 1);
+          if (mode != Mode.CHAINED) {
             model.assignWeights(anchor);
           }
           long began = System.nanoTime();
-          int[] forget = chained ? batches.get(b) : erased;
-          UnlearningTask task = task(model, forget, erased, b);
+          int[] forget = mode == Mode.CHAINED ? batches.get(b) : erased(batchesBefore, b + 1);
+          UnlearningTask task = task(model, activations, forget, erased, b);
           MethodCatalogue.installed().create(HeldoutMatch.NAME, task.policy()).apply(task);
           ObjectNode release = releases.addObject();
           release.put("batch", b + 1);
           release.put("erasedSamples", erased.length);
           release.put("seconds", (System.nanoTime() - began) * 1e-9);
           measure(model, erased, b, release);
+          double share = (double) erased(batchesBefore, b + 1).length / samplesOfAnchor;
+          boolean anew = mode == Mode.SHIPPED && share > DefaultPolicy.get().getMaxErasedShare();
+          release.put("trainedAnew", anew);
           saved.save();
+          if (anew) {
+            terminal.line("  shipped, %d batches: a new anchor".formatted(b + 1));
+            return b + 1;
+          }
         }
+        return batches.size();
       }
     }
 
@@ -177,7 +210,7 @@ public final class SequenceBench {
                 Locale.ROOT,
                 "  %s, %d batches: holdout %.3f against %.3f retrained; forget sets off by %.3f on"
                     + " average, %.3f at worst",
-                chained ? "chained" : "anchored",
+                mode,
                 b + 1,
                 onHoldout,
                 reference,
@@ -186,27 +219,31 @@ public final class SequenceBench {
       }
     }
 
-    private UnlearningTask task(LoadedModel model, int[] forget, int[] erased, int b) {
+    private UnlearningTask task(
+        LoadedModel model, Activations activations, int[] forget, int[] erased, int b) {
       FisherDiagonal unused = new FisherDiagonal(List.of(), 0);
       return new UnlearningTask(
           model,
           data.train(),
           forget,
+          Set.of(),
           left(erased),
+          Optional.empty(),
           unused,
           unused,
           Optional.of(targets),
+          Optional.empty(),
           UnlearningPolicy.newBuilder(
-                  DefaultPolicy.forShare((double) forget.length / data.train().size()))
+                  DefaultPolicy.forShare((double) forget.length / samplesOfAnchor))
               .setMethodParameters(settings.erase().parameters())
               .build(),
           seed * 1_000 + b,
-          Progress.NONE);
+          Progress.NONE,
+          activations);
     }
 
-    private int[] erasedUpTo(int b) {
-      List<int[]> so = new ArrayList<>(batches.subList(0, b + 1));
-      return so.stream().flatMapToInt(Arrays::stream).sorted().toArray();
+    private int[] erased(int from, int to) {
+      return batches.subList(from, to).stream().flatMapToInt(Arrays::stream).sorted().toArray();
     }
 
     private int[] left(int[] erased) {

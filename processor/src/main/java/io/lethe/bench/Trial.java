@@ -231,7 +231,7 @@ final class Trial implements AutoCloseable {
     return new Start(
         trained,
         retrained,
-        lab.targets(recipe, data, folds, trained),
+        lab.targets(recipe, data, all, folds, trained),
         lab.fisher(trained, data.train(), all));
   }
 

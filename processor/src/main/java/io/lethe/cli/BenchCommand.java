@@ -286,8 +286,9 @@ final class BenchCommand {
   @Command(
       name = "sequence",
       description = {
-        "Many batches one after the other by heldout-match, from the anchor and chained, beside a",
-        "model that was retrained on what is left."
+        "Many batches one after the other by heldout-match, from the anchor, chained, or with a new",
+        "anchor whenever the default policy says so, beside a model that was retrained on what is",
+        "left."
       },
       mixinStandardHelpOptions = true)
   int sequence(
@@ -317,6 +318,13 @@ final class BenchCommand {
                   "How often a model is retrained to compare with (default: ${DEFAULT-VALUE}).",
               defaultValue = "1")
           int checkpoints,
+      @Option(
+              names = "--modes",
+              paramLabel = "NAME",
+              split = ",",
+              description = "${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).",
+              defaultValue = "anchored,chained")
+          List<SequenceBench.Mode> modes,
       @Mixin ErasureOptions erasure,
       @Mixin Compute compute,
       @Mixin JsonOption json)
@@ -327,7 +335,8 @@ final class BenchCommand {
             new SequenceBench.Settings(
                 erasure.settings(cases, subjects, List.of(HeldoutMatch.NAME)),
                 batches,
-                checkpoints),
+                checkpoints,
+                modes),
             Terminal.standard())
         .run(json::write);
     return Main.DONE;

@@ -140,8 +140,8 @@ final class EvaluateCommand implements Callable<Integer> {
     Progress progress = ShownProgress.ofJob(terminal);
     try (LoadedModel model = file.load()) {
       Evaluator.Measured measured = samples.evaluator().measure(model, Optional.empty(), progress);
-      int steps = Relearning.steps(model, input.dataset(), input.forget(), input.seed(), progress);
-      return measured.withRelearnSteps(steps);
+      return measured.with(
+          Relearning.time(model, input.dataset(), input.forget(), input.seed(), progress));
     }
   }
 }

@@ -37,8 +37,19 @@ public final class GradientMode implements AutoCloseable {
    */
   public static void backward(NDArray scalar) {
     try (NDArray one = scalar.getManager().ones(scalar.getShape(), scalar.getDataType())) {
-      JniUtils.backward((PtNDArray) scalar, (PtNDArray) one, false, false);
+      backward(scalar, one);
     }
+  }
+
+  /**
+   * Adds the gradient of a loss to each array that asked for one, where the loss's gradient in some
+   * outputs is known.
+   *
+   * @param outputs with the recorded graph, which this call frees
+   * @param gradient of the loss in them, of the same shape and type
+   */
+  public static void backward(NDArray outputs, NDArray gradient) {
+    JniUtils.backward((PtNDArray) outputs, (PtNDArray) gradient, false, false);
   }
 
   /** Sets an array's gradient to zero, where it has one. */

@@ -51,6 +51,7 @@ public record UnlearnReport(
     seconds.put("method", stages.getMethod());
     seconds.put("repair", stages.getRepair());
     seconds.put("evaluate", stages.getEvaluate());
+    seconds.put("control", result.controlSeconds()); // of evaluate
     json.set("before", JsonRecords.toJson(result.before()));
     json.set("after", JsonRecords.toJson(result.after()));
     result.control().ifPresent(control -> json.set("control", JsonRecords.toJson(control)));
@@ -146,6 +147,10 @@ public record UnlearnReport(
   }
 
   private static String describe(GateCheck check) {
+    if (!check.getMeasured()) {
+      return "%s: no sample is left to measure on: %s"
+          .formatted(check.getName(), check.getPassed() ? "passed" : "a person decides");
+    }
     String interval =
         check
             .getInterval()

@@ -58,8 +58,8 @@ public final class Adam implements Optimizer {
   }
 
   @Override
-  public void step(NDArray loss, double learningRate) {
-    GradientMode.backward(loss);
+  public void step(NDArray outputs, NDArray ofOutputs, double learningRate) {
+    GradientMode.backward(outputs, ofOutputs);
     steps++;
     try (GradientMode off = GradientMode.off()) {
       for (int i = 0; i < arrays.size(); i++) {

@@ -1,7 +1,6 @@
 package io.lethe.unlearning;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.lethe.dataset.SampleDataset;
@@ -174,9 +173,12 @@ public final class Evaluator {
       double[] retainLogP,
       Optional<OfClasses> ofClasses) {
     /** With what {@link Relearning} found. */
-    public Measured withRelearnSteps(int steps) {
+    public Measured with(Relearning.Time time) {
       return new Measured(
-          Evaluation.newBuilder(evaluation).setRelearnSteps(steps).build(),
+          Evaluation.newBuilder(evaluation)
+              .setRelearnSteps(time.steps())
+              .setRelearnStepsInterval(time.interval())
+              .build(),
           forget,
           retain,
           holdout,
@@ -198,13 +200,29 @@ public final class Evaluator {
    * @param parent the model that it was unlearned from, measured by this evaluator
    */
   public Measured measure(LoadedModel model, Optional<Measured> parent, Progress progress) {
+    return measure(model, of(model), parent, progress);
+  }
+
+  /** The same, where what lower layers say is kept from one measurement to the next. */
+  Measured measure(
+      LoadedModel model, Activations activations, Optional<Measured> parent, Progress progress) {
+    activations.keep(
+        dataset, IntStream.concat(Arrays.stream(forget), Arrays.stream(retain)).toArray());
+    activations.keep(holdout, holdoutSamples);
+    return measure(model, activations::logits, parent, progress);
+  }
+
+  private Measured measure(
+      LoadedModel model, Outputs outputs, Optional<Measured> parent, Progress progress) {
     long total = (long) forget.length + retain.length + holdoutSamples.length;
     double[] retainLogP = new double[retain.length * dataset.classes()];
-    Scores onForget = score(model, dataset, forget, null, progress, 0, total);
-    Scores onRetain = score(model, dataset, retain, retainLogP, progress, forget.length, total);
+    Scores onForget = score(model, outputs, dataset, forget, null, progress, 0, total);
+    Scores onRetain =
+        score(model, outputs, dataset, retain, retainLogP, progress, forget.length, total);
     Scores onHoldout =
         score(
             model,
+            outputs,
             holdout,
             holdoutSamples,
             null,
@@ -329,7 +347,17 @@ public final class Evaluator {
 
   /** Losses and hits of a model on samples, in eval mode. */
   public static Scores score(LoadedModel model, SampleDataset dataset, int[] samples) {
-    return score(model, dataset, samples, null, Progress.NONE, 0, samples.length);
+    return score(model, of(model), dataset, samples, null, Progress.NONE, 0, samples.length);
+  }
+
+  /** A model's logits (samples, outputs) on samples of a dataset. */
+  private interface Outputs {
+    NDArray of(SampleDataset dataset, int[] samples, NDManager scope);
+  }
+
+  private static Outputs of(LoadedModel model) {
+    return (dataset, samples, scope) ->
+        model.logits(dataset.batch(scope, samples).get(0).toType(model.dataType(), false));
   }
 
   /**
@@ -337,6 +365,7 @@ public final class Evaluator {
    */
   private static Scores score(
       LoadedModel model,
+      Outputs outputs,
       SampleDataset dataset,
       int[] samples,
       double[] logP,
@@ -349,14 +378,14 @@ public final class Evaluator {
       for (int from = 0; from < samples.length; from += BATCH) {
         int[] batch = Arrays.copyOfRange(samples, from, Math.min(samples.length, from + BATCH));
         try (NDManager scope = model.manager().newSubManager()) {
-          NDList xy = dataset.batch(scope, batch);
-          NDArray logits = model.logits(xy.get(0).toType(model.dataType(), false));
+          NDArray labels = scope.create(Arrays.stream(batch).mapToLong(dataset::label).toArray());
+          NDArray logits = outputs.of(dataset, batch, scope);
           double[] loss =
-              CrossEntropy.perSample(logits, xy.get(1))
+              CrossEntropy.perSample(logits, labels)
                   .toType(DataType.FLOAT64, false)
                   .toDoubleArray();
           System.arraycopy(loss, 0, losses, from, loss.length);
-          boolean[] hit = logits.argMax(1).eq(xy.get(1)).toBooleanArray();
+          boolean[] hit = logits.argMax(1).eq(labels).toBooleanArray();
           System.arraycopy(hit, 0, hits, from, hit.length);
           if (logP != null) {
             // A model may have more outputs than the dataset has classes; those hold no sample.

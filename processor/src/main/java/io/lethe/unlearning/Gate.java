@@ -35,7 +35,8 @@ import java.util.Optional;
  *
  * <p>Of a whole class neither is the measure: models that never saw one of its samples know it by
  * the others, and unseen samples of other classes are classified as well as before. What a model
- * without the class says of it is never its label.
+ * without the class says of it is never its label. Where the class's samples are gone everywhere,
+ * nothing can be measured, and the check says so.
  */
 public final class Gate {
   /** Drop of the accuracy on retained samples, anchor minus release. */
@@ -100,14 +101,25 @@ public final class Gate {
     return checks;
   }
 
-  /** Where no sample of the classes is left to measure on, a check that is not conclusive. */
+  /**
+   * Where no sample of the classes is left to measure on, a check that says so. To hold it to the
+   * threshold of a strict policy would hold the release for good, and no other rung could do
+   * better: whether a person is to decide is a question of its own.
+   */
   private List<GateCheck> classes(Evaluator.OfClasses after) {
     List<GateCheck> checks = new ArrayList<>();
     if (after.unseen().hits().length > 0) {
       checks.add(accuracy(CLASS_HOLDOUT_ACCURACY, after.unseen()));
     }
-    if (after.forget().hits().length > 0 || checks.isEmpty()) {
+    if (after.forget().hits().length > 0) {
       checks.add(0, accuracy(CLASS_ACCURACY, after.forget()));
+    }
+    if (checks.isEmpty()) {
+      checks.add(
+          GateCheck.newBuilder(accuracy(CLASS_ACCURACY, after.forget()))
+              .setMeasured(false)
+              .setPassed(!thresholds.getHoldUnmeasured())
+              .build());
     }
     return checks;
   }

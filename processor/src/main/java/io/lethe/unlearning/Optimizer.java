@@ -12,7 +12,20 @@ public interface Optimizer extends AutoCloseable {
    *
    * @param loss scalar, with its recorded graph
    */
-  void step(NDArray loss, double learningRate);
+  default void step(NDArray loss, double learningRate) {
+    try (NDArray one = loss.getManager().ones(loss.getShape(), loss.getDataType())) {
+      step(loss, one, learningRate);
+    }
+  }
+
+  /**
+   * One update from a loss whose gradient in some outputs is known; gradients are applied and
+   * cleared.
+   *
+   * @param outputs with their recorded graph, which this call frees
+   * @param gradient of the loss in them, of the same shape and type
+   */
+  void step(NDArray outputs, NDArray gradient, double learningRate);
 
   @Override
   void close();

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.lethe.dataset.SampleDataset;
+import io.lethe.events.Interval;
 import io.lethe.events.JobStage;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
@@ -16,6 +17,10 @@ import java.util.Arrays;
  *
  * <p>Adam at 1e-3 on minibatches of 64, running statistics frozen; after each update 256 seeded
  * forget samples are asked for.
+ *
+ * <p>The samples that are asked for are a draw, so the share of them that is right has an interval
+ * (Wilson), and the relearn time has one by it: from the update at which that interval first
+ * reaches 95 % to the one at which it first lies there as a whole. Training goes on until then.
  */
 public final class Relearning {
   /** Updates at most. */
@@ -29,13 +34,21 @@ public final class Relearning {
   private Relearning() {}
 
   /**
+   * Relearn time in updates.
+   *
+   * @param steps until 95 % are right, 0 when they are from the start, {@link #LIMIT} + 1 when they
+   *     never were
+   * @param interval of the steps, 95 %, ends likewise; of fewer than 73 samples all of which are
+   *     right the share may still be below 95 %, so that the upper end is {@link #LIMIT} + 1
+   */
+  public record Time(int steps, Interval interval) {}
+
+  /**
    * The model's weights are what they were when this returns.
    *
    * @param forget positions in the dataset, at least one
-   * @return updates until 95 % are right, 0 when they are from the start, {@link #LIMIT} + 1 when
-   *     they never were
    */
-  public static int steps(
+  public static Time time(
       LoadedModel model, SampleDataset dataset, int[] forget, long seed, Progress progress) {
     int[] asked = Sampling.choose(forget, ASKED, Sampling.mix(seed, Sampling.FORGET));
     try (NDManager scope = model.manager().newSubManager()) {
@@ -48,7 +61,7 @@ public final class Relearning {
     }
   }
 
-  private static int train(
+  private static Time train(
       LoadedModel model,
       SampleDataset dataset,
       int[] forget,
@@ -58,11 +71,18 @@ public final class Relearning {
     int[] order = new int[0];
     int at = 0;
     int pass = 0;
+    int[] reached = {LIMIT + 1, LIMIT + 1, LIMIT + 1}; // by the upper end, the share, the lower end
     try (GradientMode on = GradientMode.on();
         Adam adam = new Adam(model, null, 0)) {
       for (int step = 0; step <= LIMIT; step++) {
-        if (Evaluator.score(model, dataset, asked).accuracy() >= WANTED) {
-          return step;
+        Evaluator.Scores scores = Evaluator.score(model, dataset, asked);
+        Interval share = Intervals.wilson(scores.correct(), asked.length);
+        double[] ends = {share.getHigh(), scores.accuracy(), share.getLow()};
+        for (int end = 0; end < ends.length; end++) {
+          reached[end] = ends[end] >= WANTED ? Math.min(reached[end], step) : reached[end];
+        }
+        if (reached[2] <= step) {
+          break;
         }
         if (at >= order.length) {
           order = Sampling.shuffle(forget, Sampling.mix(seed, pass++));
@@ -77,7 +97,7 @@ public final class Relearning {
         }
         progress.at(JobStage.EVALUATE, step + 1L, LIMIT + 1L);
       }
-      return LIMIT + 1;
     }
+    return new Time(reached[1], new Interval((double) reached[0], (double) reached[2]));
   }
 }

@@ -39,8 +39,8 @@ public final class Sgd implements Optimizer {
   }
 
   @Override
-  public void step(NDArray loss, double learningRate) {
-    GradientMode.backward(loss);
+  public void step(NDArray outputs, NDArray ofOutputs, double learningRate) {
+    GradientMode.backward(outputs, ofOutputs);
     try (GradientMode off = GradientMode.off()) {
       for (int i = 0; i < arrays.size(); i++) {
         NDArray array = arrays.get(i);

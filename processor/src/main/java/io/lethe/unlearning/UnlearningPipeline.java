@@ -142,6 +142,7 @@ public final class UnlearningPipeline {
     private final int[] repairPool;
     private final SampleSet unseen;
     private final Evaluator evaluator;
+    private final Activations activations;
     private double methodSeconds;
     private double repairSeconds;
     private double evaluateSeconds;
@@ -168,6 +169,7 @@ public final class UnlearningPipeline {
       request.targets().ifPresent(this::requireSameClasses);
       repairPool = samples.repairPool();
       evaluator = samples.evaluator();
+      activations = new Activations(model);
     }
 
     UnlearningResult run(List<UnlearningMethod> named) {
@@ -189,7 +191,8 @@ public final class UnlearningPipeline {
       watch.lap();
       UnlearningMethod control = made.method().control(made.applied());
       Optional<Evaluation> controlled = control(control, task, parent, failed);
-      evaluateSeconds += watch.lap();
+      double controlSeconds = watch.lap();
+      evaluateSeconds += controlSeconds;
       progress.at(JobStage.STORE, 0, 1);
       made.state().restore(model);
       model.write(request.output());
@@ -208,7 +211,8 @@ public final class UnlearningPipeline {
           made.checks(),
           Gate.verdict(made.checks(), false),
           request.holdout().isPresent(),
-          new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds));
+          new StageSeconds(fisherSeconds, methodSeconds, repairSeconds, evaluateSeconds),
+          controlSeconds);
     }
 
     void requireAny(List<UnlearningMethod> named) {
@@ -234,7 +238,8 @@ public final class UnlearningPipeline {
           request.retraining(),
           request.policy(),
           request.seed(),
-          progress);
+          progress,
+          activations);
     }
 
     /**
@@ -325,7 +330,8 @@ public final class UnlearningPipeline {
         failed.add(new UnlearningResult.Failed(control.name(), e.getMessage()));
         return Optional.empty();
       }
-      return Optional.of(evaluator.measure(model, Optional.of(parent), progress).evaluation());
+      return Optional.of(
+          evaluator.measure(model, activations, Optional.of(parent), progress).evaluation());
     }
 
     private static Optional<UnlearningResult.ForgottenClasses> forgottenClasses(
@@ -360,7 +366,7 @@ public final class UnlearningPipeline {
 
     private Evaluator.Measured measure(Optional<Evaluator.Measured> parent) {
       watch.lap();
-      Evaluator.Measured measured = evaluator.measure(model, parent, progress);
+      Evaluator.Measured measured = evaluator.measure(model, activations, parent, progress);
       evaluateSeconds += watch.lap();
       return measured;
     }

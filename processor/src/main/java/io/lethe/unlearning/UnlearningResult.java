@@ -27,6 +27,7 @@ import java.util.Optional;
  * @param verdict RELEASE, or HOLD where every method of the ladder failed its gate
  * @param trueHoldout whether the model never saw the holdout samples
  * @param seconds cost; evaluate includes the control
+ * @param controlSeconds what the control and measuring it took of that
  */
 public record UnlearningResult(
     FisherDiagonal batchFisher,
@@ -43,7 +44,8 @@ public record UnlearningResult(
     List<GateCheck> checks,
     Verdict verdict,
     boolean trueHoldout,
-    StageSeconds seconds) {
+    StageSeconds seconds,
+    double controlSeconds) {
   /**
    * A method that was not tried.
    *

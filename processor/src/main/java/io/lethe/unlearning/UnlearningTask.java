@@ -24,6 +24,7 @@ import java.util.Set;
  * @param policy hyperparameters
  * @param seed of everything random
  * @param progress told about stages METHOD and REPAIR
+ * @param activations of the model's lower layers, shared by all that is done with it
  */
 @SuppressWarnings("ArrayRecordComponent") // lives for one call
 public record UnlearningTask(
@@ -39,7 +40,40 @@ public record UnlearningTask(
     Optional<Retraining> retraining,
     UnlearningPolicy policy,
     long seed,
-    Progress progress) {
+    Progress progress,
+    Activations activations) {
+  /** With activations of its own, which are freed with the model. */
+  public UnlearningTask(
+      LoadedModel model,
+      SampleDataset dataset,
+      int[] forget,
+      Set<Integer> forgetClasses,
+      int[] repairPool,
+      Optional<SampleSet> unseen,
+      FisherDiagonal retainSums,
+      FisherDiagonal erasedSums,
+      Optional<HeldOutTargets> targets,
+      Optional<Retraining> retraining,
+      UnlearningPolicy policy,
+      long seed,
+      Progress progress) {
+    this(
+        model,
+        dataset,
+        forget,
+        forgetClasses,
+        repairPool,
+        unseen,
+        retainSums,
+        erasedSums,
+        targets,
+        retraining,
+        policy,
+        seed,
+        progress,
+        new Activations(model));
+  }
+
   /** Single samples, without samples to calibrate on and without a recipe. */
   public UnlearningTask(
       LoadedModel model,
@@ -83,6 +117,7 @@ public record UnlearningTask(
         retraining,
         policy,
         seed,
-        progress);
+        progress,
+        activations);
   }
 }

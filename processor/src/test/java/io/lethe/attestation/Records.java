@@ -39,7 +39,7 @@ final class Records {
         .setChecks(
             List.of(
                 new GateCheck(
-                    "holdoutDrop", 0.01, 0.02, true, -0.02, new Interval(0.0, 0.03), false)))
+                    "holdoutDrop", 0.01, 0.02, true, -0.02, new Interval(0.0, 0.03), false, true)))
         .setRequests(2)
         .setSamples(30)
         .setErasedSamples((int) (30 * version))

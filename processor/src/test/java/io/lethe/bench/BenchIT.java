@@ -3,6 +3,7 @@ package io.lethe.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.ndarray.types.Shape;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.model.TorchScriptFiles;
 import io.lethe.terminal.Terminal;
@@ -123,7 +124,14 @@ class BenchIT {
     EraseBench.Settings settings = erasure(List.of("clean"));
 
     ObjectNode json =
-        new SequenceBench(new SequenceBench.Settings(settings, 3, 1), terminal).run(f -> {});
+        new SequenceBench(
+                new SequenceBench.Settings(
+                    settings,
+                    3,
+                    1,
+                    List.of(SequenceBench.Mode.ANCHORED, SequenceBench.Mode.CHAINED)),
+                terminal)
+            .run(f -> {});
 
     for (String mode : List.of("anchored", "chained")) {
       assertThat(json.at("/clean/seeds/0/" + mode)).hasSize(3);
@@ -135,15 +143,40 @@ class BenchIT {
   }
 
   @Test
+  void asShippedTheModelIsTrainedAnewOnceMoreThanAFifthIsErased() throws IOException {
+    // Given 400 samples of 40 people, of whom 2 go at a time: 5 % with each batch
+    SequenceBench.Settings settings =
+        new SequenceBench.Settings(
+            erasure(List.of("clean")), 6, 1, List.of(SequenceBench.Mode.SHIPPED));
+
+    ObjectNode json = new SequenceBench(settings, terminal).run(f -> {});
+
+    List<Boolean> trainedAnew = new ArrayList<>();
+    JsonNode releases = json.at("/clean/seeds/0/shipped");
+    releases.forEach(release -> trainedAnew.add(release.path("trainedAnew").asBoolean()));
+    assertThat(trainedAnew).containsExactly(false, false, false, false, true, false);
+    assertThat(releases.get(5).path("erasedSamples").asInt()).isEqualTo(120);
+    assertThat(releases.get(5).path("forgetGaps")).hasSize(6);
+  }
+
+  @Test
   void cost() throws IOException {
-    ObjectNode json = new EraseBench(erasure(List.of("cost")), terminal).run(figures -> {});
+    ObjectNode json =
+        new EraseBench(erasure(List.of("clean", "cost")), terminal).run(figures -> {});
 
     assertPositive(
         json,
         "/cost/batchSeconds",
         "/cost/ratio",
-        "/cost/retrainingOverBatch",
+        "/cost/retraining/clean/overBatch",
+        "/cost/retraining/changed/epochs",
+        "/cost/jobs/clean/controlSeconds",
+        "/cost/jobs/clean/retrainedTrainAccuracy",
+        "/cost/jobs/clean/retrainingOverJob",
         "/cost/fisherOfAllOverBatch");
+    assertThat(json.at("/cost/jobs/clean/jobSeconds").asDouble())
+        .isGreaterThan(json.at("/cost/jobs/clean/controlSeconds").asDouble());
+    assertThat(json.at("/cost/jobs").properties()).hasSize(1);
   }
 
   private EraseBench.Settings erasure(List<String> cases) {

@@ -291,7 +291,10 @@ class OfflineCommandsIT {
     }
     assertThat(measured.get("tow").asDouble()).isCloseTo(tow, within(1e-12));
     assertThat(measured.at("/towInterval/low").asDouble()).isBetween(0.0, tow);
-    assertThat(measured.at("/relearnSteps").asInt()).isBetween(0, 51);
+    int relearn = measured.at("/relearnSteps").asInt();
+    assertThat(relearn).isBetween(0, 51);
+    assertThat(measured.at("/relearnStepsInterval/low").asDouble()).isBetween(0.0, 0.0 + relearn);
+    assertThat(measured.at("/relearnStepsInterval/high").asDouble()).isBetween(0.0 + relearn, 51.0);
     assertThat(measured.at("/membershipAucInterval/low").asDouble())
         .isLessThan(measured.get("membershipAuc").asDouble());
     for (String set : List.of("forget", "retain", "holdout")) {

@@ -10,6 +10,7 @@ import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ClassMetrics;
 import io.lethe.events.Evaluation;
+import io.lethe.events.Interval;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
@@ -201,12 +202,36 @@ class EvaluatorTest {
       new Trainer(recipe).train(knows, DATA, forget, Progress.NONE);
       float[] weights = ignorant.weights().get(0).array().toFloatArray();
 
-      int none = Relearning.steps(knows, DATA, forget, 1, Progress.NONE);
-      int many = Relearning.steps(ignorant, DATA, forget, 1, Progress.NONE);
+      Relearning.Time none = Relearning.time(knows, DATA, forget, 1, Progress.NONE);
+      Relearning.Time many = Relearning.time(ignorant, DATA, forget, 1, Progress.NONE);
 
-      assertThat(none).isZero();
-      assertThat(many).isGreaterThan(5);
+      assertThat(none.steps()).isZero();
+      assertThat(many.steps()).isGreaterThan(5);
+      // Of 40 samples, all of them right, Wilson's lower end is .912: never surely 95 %.
+      assertThat(none.interval()).isEqualTo(new Interval(0.0, 51.0));
+      assertThat(many.interval().getLow()).isBetween(1.0, (double) many.steps());
+      assertThat(many.interval().getHigh()).isEqualTo(51.0);
       assertThat(ignorant.weights().get(0).array().toFloatArray()).containsExactly(weights);
+    }
+  }
+
+  @Test
+  void ofManySamplesTheRelearnTimesIntervalBeginsWhereTheShareMayBeReached() {
+    SampleDataset clean = Datasets.open("synthetic:digits?samples=200&subjects=7&side=8&noise=0");
+    int[] forget = IntStream.range(0, 200).toArray();
+    try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(clean.sampleShape(), 10, 256), 1)) {
+      TrainingRecipe recipe =
+          new TrainingRecipe(1, 32, 1e-3, TrainingRecipe.Schedule.CONSTANT, 0, 1);
+      while (Evaluator.score(model, clean, forget).accuracy() < 0.92) {
+        new Trainer(recipe).train(model, clean, forget, Progress.NONE);
+      }
+
+      Relearning.Time time = Relearning.time(model, clean, forget, 1, Progress.NONE);
+
+      // 184 of 200 right are 92 %, by Wilson's interval 87 to 95 %: perhaps there from the start.
+      assertThat(time.interval().getLow()).isZero();
+      assertThat(time.steps()).isBetween(1, 50);
+      assertThat(time.interval().getHigh()).isGreaterThan(time.steps());
     }
   }
 

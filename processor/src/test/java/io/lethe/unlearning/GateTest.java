@@ -137,7 +137,7 @@ class GateTest {
   }
 
   @Test
-  void aClassOfWhichNothingIsLeftToMeasureIsNotConclusive() {
+  void aClassOfWhichNothingIsLeftToMeasureIsHeldOnlyWhereThePolicySaysSo() {
     Evaluator.Measured before = measured(1000, 750, 1000);
     Evaluator.Measured after = ofClass(first(0, 0), first(0, 0));
 
@@ -146,7 +146,21 @@ class GateTest {
 
     assertThat(lenient.getPassed()).isTrue();
     assertThat(lenient.getConclusive()).isFalse();
-    assertThat(check(gate(true).check(before, after), "class_accuracy").getPassed()).isFalse();
+    assertThat(lenient.getMeasured()).isFalse();
+    assertThat(check(gate(true).check(before, after), "class_accuracy").getPassed()).isTrue();
+    for (boolean strict : new boolean[] {false, true}) {
+      GateThresholds asking =
+          GateThresholds.newBuilder().setStrict(strict).setHoldUnmeasured(true).build();
+      assertThat(check(new Gate(asking).check(before, after), "class_accuracy").getPassed())
+          .isFalse();
+      assertThat(
+              check(
+                      new Gate(asking).check(before, ofClass(first(0, 0), first(0, 100))),
+                      "class_holdout_accuracy")
+                  .getPassed())
+          .isTrue();
+    }
+    assertThat(onHoldout).allMatch(GateCheck::getMeasured);
     assertThat(onHoldout)
         .extracting(GateCheck::getName)
         .containsExactly("retain_drop", "holdout_drop", "class_holdout_accuracy");

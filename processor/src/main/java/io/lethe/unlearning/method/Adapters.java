@@ -89,8 +89,8 @@ final class Adapters implements Optimizer {
   }
 
   @Override
-  public void step(NDArray loss, double learningRate) {
-    GradientMode.backward(loss);
+  public void step(NDArray outputs, NDArray ofOutputs, double learningRate) {
+    GradientMode.backward(outputs, ofOutputs);
     try (GradientMode off = GradientMode.off();
         NDManager one = scope.newSubManager()) {
       NDList gradients = new NDList();

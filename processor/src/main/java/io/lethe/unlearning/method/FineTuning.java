@@ -26,6 +26,16 @@ final class FineTuning {
     NDArray at(NDManager scope);
   }
 
+  /** One update of the weights. */
+  @FunctionalInterface
+  interface Step {
+    /**
+     * @param scope freed after the step
+     * @return the loss before it
+     */
+    double take(NDManager scope, double learningRate);
+  }
+
   /**
    * Takes steps and reports each as stage REPAIR.
    *
@@ -39,7 +49,16 @@ final class FineTuning {
       TrainingRecipe.Schedule schedule,
       double peak,
       StepLoss loss) {
-    run(task, optimizer, new Part(0, steps, steps), schedule, peak, loss);
+    run(task, new Part(0, steps, steps), schedule, peak, down(optimizer, loss));
+  }
+
+  /** Steps against the gradient of a recorded loss. */
+  static Step down(Optimizer optimizer, StepLoss loss) {
+    return (scope, rate) -> {
+      NDArray current = loss.at(scope);
+      optimizer.step(current, rate);
+      return current.toType(DataType.FLOAT64, true).getDouble();
+    };
   }
 
   /**
@@ -53,22 +72,15 @@ final class FineTuning {
 
   /** As above, over a stretch with a schedule of its own. */
   static void run(
-      UnlearningTask task,
-      Optimizer optimizer,
-      Part part,
-      TrainingRecipe.Schedule schedule,
-      double peak,
-      StepLoss loss) {
+      UnlearningTask task, Part part, TrainingRecipe.Schedule schedule, double peak, Step step) {
     int steps = part.steps();
     double last = 0;
     try (GradientMode on = GradientMode.on()) {
-      for (int step = 0; step < steps; step++) {
+      for (int taken = 0; taken < steps; taken++) {
         try (NDManager scope = task.model().manager().newSubManager()) {
-          NDArray current = loss.at(scope);
-          optimizer.step(current, schedule.rate(peak, step, steps));
-          last = current.toType(DataType.FLOAT64, true).getDouble();
+          last = step.take(scope, schedule.rate(peak, taken, steps));
         }
-        task.progress().at(JobStage.REPAIR, part.done() + step + 1L, part.most());
+        task.progress().at(JobStage.REPAIR, part.done() + taken + 1L, part.most());
       }
     }
     if (!Double.isFinite(last)) {

@@ -3,7 +3,7 @@ package io.lethe.unlearning.method;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.lethe.events.JobStage;
-import io.lethe.unlearning.Adam;
+import io.lethe.unlearning.FusedAdam;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.TrainingRecipe;
@@ -25,7 +25,7 @@ import java.util.stream.IntStream;
  *
  * <pre>
  *   mean_forget    [ KL(q ‖ p)  + w Σ_c (log p_c − log q_c)²  / C + u (m(p) − m(q))² ]
- *   + mean_reservoir [ KL(p₀ ‖ p) + w Σ_c (log p_c − log p₀_c)² / C ]
+ *   + mean_reservoir [ KL(p₀ ‖ p) + w₀ Σ_c (log p_c − log p₀_c)² / C ]
  *
  *   m(p) = log p_y − log (1 − p_y)
  * </pre>
@@ -106,9 +106,10 @@ public final class HeldoutMatch implements UnlearningMethod {
    * Weights of a step's terms.
    *
    * @param square w
+   * @param hold w₀
    * @param margin u
    */
-  record Weights(double square, double margin) {}
+  record Weights(double square, double hold, double margin) {}
 
   /** The model's logits, (samples, classes). */
   @FunctionalInterface
@@ -139,8 +140,8 @@ public final class HeldoutMatch implements UnlearningMethod {
                 Arrays.stream(reservoir),
                 targets.isPresent() ? Arrays.stream(task.forget()) : IntStream.empty())
             .toArray();
-    try (TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
-        Adam adam = Adam.over(task.model().manager(), part.weights())) {
+    TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
+    try (FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
       float[] outputs = part.outputs(reservoir);
       HeldOutTargets held =
           HeldOutTargets.of(outputs.length / reservoir.length, reservoir, outputs);
@@ -149,17 +150,18 @@ public final class HeldoutMatch implements UnlearningMethod {
         int steps = Math.min(parameters.roundSteps(), parameters.steps() - done);
         FineTuning.run(
             task,
-            adam,
             new FineTuning.Part(done, steps, parameters.steps()),
             TrainingRecipe.Schedule.ONE_CYCLE,
             parameters.learningRate(),
-            scope ->
-                loss(
+            (scope, rate) ->
+                Matching.step(
                     task,
+                    adam,
                     scope,
+                    rate,
                     held,
                     retain.next(),
-                    targets,
+                    targets.orElse(held),
                     targets.isPresent() ? forget.next() : new int[0],
                     parameters.weights(),
                     part::logits));
@@ -192,53 +194,11 @@ public final class HeldoutMatch implements UnlearningMethod {
     for (int i = 0; i < forget.length; i++) {
       int label = task.dataset().label(forget[i]);
       double difference =
-          logOdds(reached, i * width, width, label)
-              - logOdds(wanted, i * targets.classes(), targets.classes(), label);
+          Matching.margin(reached, i * width, width, label)
+              - Matching.margin(wanted, i * targets.classes(), targets.classes(), label);
       sum += difference * difference;
     }
     return Math.sqrt(sum / forget.length);
-  }
-
-  /** The label's logit less the log-sum-exp of the others. */
-  private static double logOdds(float[] logits, int from, int classes, int label) {
-    double most = Double.NEGATIVE_INFINITY;
-    for (int c = 0; c < classes; c++) {
-      most = c == label ? most : Math.max(most, logits[from + c]);
-    }
-    double others = 0;
-    for (int c = 0; c < classes; c++) {
-      others += c == label ? 0 : Math.exp(logits[from + c] - most);
-    }
-    return logits[from + label] - most - Math.log(others);
-  }
-
-  /** A step's loss; see the class. */
-  static NDArray loss(
-      UnlearningTask task,
-      NDManager scope,
-      HeldOutTargets hold,
-      int[] retain,
-      Optional<HeldOutTargets> targets,
-      int[] forget,
-      Weights weights,
-      Outputs outputs) {
-    int[] both = IntStream.concat(Arrays.stream(forget), Arrays.stream(retain)).toArray();
-    NDArray logP = outputs.of(both, scope).logSoftmax(1);
-    NDArray onRetain =
-        Losses.divergence(
-            Losses.logP(task, scope, hold, retain),
-            logP.get(forget.length + ":"),
-            weights.square());
-    if (forget.length == 0) {
-      return onRetain;
-    }
-    NDArray target = Losses.logP(task, scope, targets.orElseThrow(), forget);
-    NDArray onForget = logP.get(":" + forget.length);
-    NDArray loss = onRetain.add(Losses.divergence(target, onForget, weights.square()));
-    int[] labels = Arrays.stream(forget).map(task.dataset()::label).toArray();
-    return weights.margin() == 0
-        ? loss
-        : loss.add(Losses.marginDifference(target, onForget, labels).mul(weights.margin()));
   }
 
   /** As many steps that hold the anchor's outputs on the reservoir, without anything to forget. */

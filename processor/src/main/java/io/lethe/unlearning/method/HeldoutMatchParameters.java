@@ -14,7 +14,8 @@ import io.lethe.events.UnlearningPolicy;
  * @param retainBatch reservoir samples per step, ≥ 1
  * @param learningRate Adam's rate at the peak of a round's cycle
  * @param squareWeight weight of the mean squared difference of log-probabilities, beside the
- *     divergence, on forget samples and reservoir
+ *     divergence, on forget samples
+ * @param holdWeight the same on the reservoir; null stands for that on the forget samples
  * @param marginWeight weight of the squared difference of the label's margins, on forget samples
  * @param trainedShare share of all weights that is trained, above 0, at most 1: of a model whose
  *     layers follow each other the last layers that hold it; of any other model all are
@@ -28,11 +29,12 @@ public record HeldoutMatchParameters(
     int retainBatch,
     double learningRate,
     double squareWeight,
+    Double holdWeight,
     double marginWeight,
     double trainedShare) {
   /** What measured best; what else was tried stands in docs/comparison.md. */
   public static final HeldoutMatchParameters DEFAULT =
-      new HeldoutMatchParameters(10_000, 600, 100, 0.3, 128, 96, 2e-3, 0.1, 0.1, 0.9);
+      new HeldoutMatchParameters(10_000, 600, 100, 0.3, 128, 96, 2e-3, 0.1, null, 0.1, 0.9);
 
   /** As a policy says them: its record, and above it its text by the method's name. */
   static HeldoutMatchParameters of(UnlearningPolicy policy) {
@@ -49,6 +51,7 @@ public record HeldoutMatchParameters(
         policy.getRetainBatch(),
         policy.getLearningRate(),
         policy.getSquareWeight(),
+        policy.getHoldWeight().orElse(null),
         policy.getMarginWeight(),
         policy.getTrainedShare());
   }
@@ -64,6 +67,7 @@ public record HeldoutMatchParameters(
         .setRetainBatch(retainBatch)
         .setLearningRate(learningRate)
         .setSquareWeight(squareWeight)
+        .setHoldWeight(holdWeight)
         .setMarginWeight(marginWeight)
         .setTrainedShare(trainedShare)
         .build();
@@ -80,15 +84,17 @@ public record HeldoutMatchParameters(
         retainBatch,
         learningRate,
         squareWeight,
+        holdWeight,
         marginWeight,
         trainedShare);
   }
 
   HeldoutMatch.Weights weights() {
-    return new HeldoutMatch.Weights(squareWeight, marginWeight);
+    return new HeldoutMatch.Weights(squareWeight, holdWeight, marginWeight);
   }
 
   public HeldoutMatchParameters {
+    holdWeight = holdWeight == null ? Double.valueOf(squareWeight) : holdWeight;
     if (reservoirSamples < 1
         || steps < 1
         || roundSteps < 1
@@ -97,6 +103,7 @@ public record HeldoutMatchParameters(
         || retainBatch < 1
         || !(learningRate > 0)
         || !(squareWeight >= 0)
+        || !(holdWeight >= 0)
         || !(marginWeight >= 0)
         || !(trainedShare > 0 && trainedShare <= 1)) {
       throw new IllegalArgumentException(

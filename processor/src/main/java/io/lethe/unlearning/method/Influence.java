@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.lethe.events.JobStage;
 import io.lethe.model.GradientMode;
+import io.lethe.unlearning.LayersInARow;
 import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.UnlearningException;
 import io.lethe.unlearning.UnlearningMethod;
@@ -93,7 +94,7 @@ public final class Influence implements UnlearningMethod {
 
   @Override
   public Optional<String> missing(UnlearningTask task) {
-    return Needs.forgetSamples(task).or(() -> LayersInARow.missingHead(task));
+    return Needs.forgetSamples(task).or(() -> Needs.linearHead(task));
   }
 
   @Override

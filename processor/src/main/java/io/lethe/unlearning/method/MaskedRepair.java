@@ -108,27 +108,31 @@ final class MaskedRepair {
     Minibatches forget =
         new Minibatches(task.forget(), batchSize, Sampling.mix(task.seed(), Sampling.FORGET));
     int[] step = {0};
+    HeldoutMatch.Weights weights = HeldoutMatchParameters.of(task.policy()).weights();
     try (Adam adam = new Adam(model, masks, 0)) {
       FineTuning.run(
           task,
-          adam,
-          steps,
+          new FineTuning.Part(0, steps, steps),
           TrainingRecipe.Schedule.COSINE,
           parameters.repairLearningRate(),
-          scope -> {
+          (scope, rate) -> {
             int[] batch = batch(reservoir, batchSize, perEpoch, step[0]++);
-            return anchorOutputs
-                .map(anchor -> towardTargets(scope, anchor, batch, forget.next()))
-                .orElseGet(() -> Losses.crossEntropy(task, scope, batch));
+            return anchorOutputs.isPresent()
+                ? Matching.step(
+                    task,
+                    adam,
+                    scope,
+                    rate,
+                    anchorOutputs.get(),
+                    batch,
+                    task.targets().orElseThrow(),
+                    forget.next(),
+                    weights,
+                    this::logits)
+                : FineTuning.down(adam, at -> Losses.crossEntropy(task, at, batch))
+                    .take(scope, rate);
           });
     }
-  }
-
-  private NDArray towardTargets(
-      NDManager scope, HeldOutTargets anchor, int[] retain, int[] forget) {
-    HeldoutMatch.Weights weights = HeldoutMatchParameters.of(task.policy()).weights();
-    return HeldoutMatch.loss(
-        task, scope, anchor, retain, task.targets(), forget, weights, this::logits);
   }
 
   private NDArray logits(int[] samples, NDManager scope) {

@@ -1,5 +1,7 @@
 package io.lethe.unlearning.method;
 
+import ai.djl.nn.core.Linear;
+import io.lethe.unlearning.LayersInARow;
 import io.lethe.unlearning.UnlearningTask;
 import java.util.Optional;
 
@@ -41,6 +43,18 @@ final class Needs {
     return unless(
         task.retainSums().samples() > 0 && task.erasedSums().samples() > 0,
         "Fisher sums over retained samples and over samples to forget");
+  }
+
+  static Optional<String> layersInARow(UnlearningTask task) {
+    return unless(
+        LayersInARow.of(task.model()).isPresent(),
+        "a model whose layers follow each other and can be reached");
+  }
+
+  static Optional<String> linearHead(UnlearningTask task) {
+    return unless(
+        LayersInARow.of(task.model()).map(row -> row.last() instanceof Linear).orElse(false),
+        "a model that ends in a linear layer whose inputs can be reached");
   }
 
   static Optional<String> unless(boolean there, String what) {

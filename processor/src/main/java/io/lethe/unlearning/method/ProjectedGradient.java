@@ -15,6 +15,7 @@ import io.lethe.events.JobStage;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.Evaluator;
+import io.lethe.unlearning.LayersInARow;
 import io.lethe.unlearning.SampleSet;
 import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.SymmetricEigen;
@@ -108,7 +109,7 @@ public final class ProjectedGradient implements UnlearningMethod {
   public Optional<String> missing(UnlearningTask task) {
     return Needs.forgetSamples(task)
         .or(() -> Needs.unseenSamples(task))
-        .or(() -> LayersInARow.missing(task));
+        .or(() -> Needs.layersInARow(task));
   }
 
   @Override

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.LayersInARow;
 import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.TrainingRecipe.Schedule;
 import io.lethe.unlearning.UnlearningException;
@@ -83,7 +84,7 @@ public final class ResidualLora implements UnlearningMethod {
   public Optional<String> missing(UnlearningTask task) {
     return Needs.forgetSamples(task)
         .or(() -> Needs.unseenSamples(task))
-        .or(() -> LayersInARow.missing(task));
+        .or(() -> Needs.layersInARow(task));
   }
 
   @Override

@@ -4,8 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
@@ -34,6 +32,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -50,7 +49,7 @@ class HeldoutMatchTest {
   private static final TrainingRecipe RECIPE =
       new TrainingRecipe(6, 16, 0.02, TrainingRecipe.Schedule.ONE_CYCLE, 0, 1);
   private static final HeldoutMatchParameters PARAMETERS =
-      new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 1);
+      new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 0.1, 1);
 
   @Test
   void movesForgetSamplesToTheirTargetsAndHoldsTheRest() {
@@ -75,7 +74,7 @@ class HeldoutMatchTest {
     try (LoadedModel model = trained()) {
       float[] already = CrossFit.logits(model, DATA, FORGET);
 
-      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 3, 0, 20, 32, 1e-6, 0.1, 0.1, 1))
+      new HeldoutMatch(new HeldoutMatchParameters(60, 3, 3, 0, 20, 32, 1e-6, 0.1, 0.1, 0.1, 1))
           .apply(task(model, already));
 
       assertThat(distance(CrossFit.logits(model, DATA, FORGET), already)).isLessThan(1e-4);
@@ -140,18 +139,76 @@ class HeldoutMatchTest {
 
   @Test
   void marginsAreTheLogOddsOfTheLabel() {
-    double[][] model = {{2, -1, 0.5}, {-3, 1, 8}};
-    double[][] target = {{0, 0, 1}, {1, -2, -1}};
-    int[] labels = {0, 2};
-    double expected = 0;
-    for (int row = 0; row < 2; row++) {
-      expected += Math.pow(logOdds(model[row], labels[row]) - logOdds(target[row], labels[row]), 2);
-    }
-    try (NDManager manager = NDManager.newBaseManager()) {
-      NDArray loss = Losses.marginDifference(logP(manager, target), logP(manager, model), labels);
+    float[] logits = {9, 9, 9, 2, -1, 0.5f};
 
-      assertThat((double) loss.getFloat()).isEqualTo(expected / 2, within(1e-4));
+    double margin = Matching.margin(logits, 3, 3, 2);
+
+    assertThat(margin).isEqualTo(0.5 - Math.log(Math.exp(2) + Math.exp(-1)), within(1e-9));
+  }
+
+  @Test
+  void aMarginOfNearCertaintyLosesNoDigits() {
+    assertThat(Matching.margin(new float[] {60, 0, 0}, 0, 3, 0))
+        .isEqualTo(60 - Math.log(2), within(1e-9));
+  }
+
+  @Test
+  void theLossIsAsWrittenAndItsGradientItsSlope() {
+    Random random = new Random(3);
+    float[] logits = gaussian(random, 5 * 3);
+    float[] targets = gaussian(random, 2 * 3);
+    float[] hold = gaussian(random, 3 * 3);
+    int[] labels = {0, 2};
+    HeldoutMatch.Weights weights = new HeldoutMatch.Weights(0.7, 0.2, 0.4);
+
+    Matching.Result result = Matching.of(logits, targets, hold, labels, 3, weights);
+
+    assertThat(result.loss())
+        .isEqualTo(asWritten(logits, targets, hold, labels, weights), within(1e-9));
+    for (int i = 0; i < logits.length; i++) {
+      float[] up = logits.clone();
+      float[] down = logits.clone();
+      up[i] += 0x1p-8f;
+      down[i] -= 0x1p-8f;
+      double slope =
+          (asWritten(up, targets, hold, labels, weights)
+                  - asWritten(down, targets, hold, labels, weights))
+              / ((double) up[i] - down[i]);
+      assertThat((double) result.gradient()[i]).isEqualTo(slope, within(1e-4));
     }
+  }
+
+  /** The class's formula, term by term, of rows of three logits. */
+  private static double asWritten(
+      float[] logits, float[] targets, float[] hold, int[] labels, HeldoutMatch.Weights weights) {
+    double loss = 0;
+    for (int row = 0; row < 5; row++) {
+      boolean forget = row < labels.length;
+      double[] p = logSoftmax(logits, 3 * row, 3);
+      double[] q =
+          forget ? logSoftmax(targets, 3 * row, 3) : logSoftmax(hold, 3 * (row - labels.length), 3);
+      double square = forget ? weights.square() : weights.hold();
+      double term = 0;
+      for (int c = 0; c < 3; c++) {
+        term += Math.exp(q[c]) * (q[c] - p[c]) + square * Math.pow(p[c] - q[c], 2) / 3;
+      }
+      if (forget) {
+        int y = labels[row];
+        double m = p[y] - Math.log(1 - Math.exp(p[y]));
+        double wanted = q[y] - Math.log(1 - Math.exp(q[y]));
+        term += weights.margin() * Math.pow(m - wanted, 2);
+      }
+      loss += term / (forget ? labels.length : 5 - labels.length);
+    }
+    return loss;
+  }
+
+  private static float[] gaussian(Random random, int count) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
   }
 
   @Test
@@ -162,7 +219,8 @@ class HeldoutMatchTest {
         double tolerance = run == 0 ? 0 : 100;
         UnlearningTask task = counting(task(model, uniformTargets()), steps, run);
 
-        new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, tolerance, 20, 32, 0.01, 0.1, 0.1, 1))
+        new HeldoutMatch(
+                new HeldoutMatchParameters(60, 9, 4, tolerance, 20, 32, 0.01, 0.1, 0.1, 0.1, 1))
             .apply(task);
       }
     }
@@ -174,7 +232,8 @@ class HeldoutMatchTest {
     int[] steps = new int[1];
     try (LoadedModel model = trained()) {
       UnlearningMethod method =
-          new HeldoutMatch(new HeldoutMatchParameters(60, 9, 4, 100, 20, 32, 0.01, 0.1, 0.1, 1));
+          new HeldoutMatch(
+              new HeldoutMatchParameters(60, 9, 4, 100, 20, 32, 0.01, 0.1, 0.1, 0.1, 1));
       UnlearningMethod.Applied applied = method.apply(task(model, uniformTargets()));
 
       method.control(applied).apply(counting(task(model, uniformTargets()), steps, 0));
@@ -206,7 +265,8 @@ class HeldoutMatchTest {
       List<float[]> before = Cases.weights(model);
 
       UnlearningMethod.Applied applied =
-          new HeldoutMatch(new HeldoutMatchParameters(60, 5, 5, 0, 20, 32, 0.01, 0.1, 0.1, 0.9))
+          new HeldoutMatch(
+                  new HeldoutMatchParameters(60, 5, 5, 0, 20, 32, 0.01, 0.1, 0.1, 0.1, 0.9))
               .apply(task(model, uniformTargets()));
 
       List<float[]> after = Cases.weights(model);
@@ -227,8 +287,8 @@ class HeldoutMatchTest {
   @Test
   void overTheLayersBelowTheOutputsAreThoseOfTheWholeModel() {
     int[] asked = {3, 77, 3, 119};
-    try (LoadedModel model = trained();
-        TrainedPart part = new TrainedPart(task(model, uniformTargets()), 0.9, ALL)) {
+    try (LoadedModel model = trained()) {
+      TrainedPart part = new TrainedPart(task(model, uniformTargets()), 0.9, ALL);
       assertThat(part.weights()).hasSizeLessThan(model.weights().size());
 
       float[] outputs = part.outputs(asked);
@@ -325,7 +385,8 @@ class HeldoutMatchTest {
     List<List<float[]>> runs = new ArrayList<>();
     for (int run = 0; run < 2; run++) {
       try (LoadedModel model = trained()) {
-        new HeldoutMatch(new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 0.9))
+        new HeldoutMatch(
+                new HeldoutMatchParameters(60, 60, 60, 0, 20, 32, 0.01, 0.1, 0.1, 0.1, 0.9))
             .apply(task(model, uniformTargets()));
         runs.add(Cases.weights(model));
       }
@@ -385,22 +446,6 @@ class HeldoutMatchTest {
     assertThatThrownBy(() -> crossFit.split(ALL, i -> DATA.subject(i).orElseThrow(), 1))
         .isInstanceOf(UnlearningException.class)
         .hasMessage("12 data subjects are too few for 13 folds");
-  }
-
-  private static NDArray logP(NDManager manager, double[][] logits) {
-    float[] flat = new float[logits.length * logits[0].length];
-    for (int i = 0; i < flat.length; i++) {
-      flat[i] = (float) logits[i / logits[0].length][i % logits[0].length];
-    }
-    return manager.create(flat, new Shape(logits.length, logits[0].length)).logSoftmax(1);
-  }
-
-  private static double logOdds(double[] logits, int label) {
-    double others = 0;
-    for (int c = 0; c < logits.length; c++) {
-      others += c == label ? 0 : Math.exp(logits[c]);
-    }
-    return logits[label] - Math.log(others);
   }
 
   private static LoadedModel untrained() {

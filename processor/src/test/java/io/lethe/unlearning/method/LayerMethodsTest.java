@@ -16,6 +16,7 @@ import io.lethe.model.DjlModel;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.LayersInARow;
 import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.SymmetricEigen;
 import io.lethe.unlearning.UnlearningTask;

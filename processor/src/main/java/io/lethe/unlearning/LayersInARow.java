@@ -1,4 +1,4 @@
-package io.lethe.unlearning.method;
+package io.lethe.unlearning;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
@@ -8,7 +8,6 @@ import ai.djl.nn.SequentialBlock;
 import ai.djl.nn.core.Linear;
 import io.lethe.model.DjlModel;
 import io.lethe.model.LoadedModel;
-import io.lethe.unlearning.UnlearningTask;
 import java.util.List;
 import java.util.Optional;
 
@@ -16,7 +15,7 @@ import java.util.Optional;
  * A model whose layers follow each other, so that what goes into each can be read: a DJL block that
  * is a plain sequence. A TorchScript model's layers cannot be reached from here.
  */
-final class LayersInARow {
+public final class LayersInARow {
   private final DjlModel model;
   private final List<Block> layers;
 
@@ -25,7 +24,7 @@ final class LayersInARow {
     this.layers = layers;
   }
 
-  static Optional<LayersInARow> of(LoadedModel model) {
+  public static Optional<LayersInARow> of(LoadedModel model) {
     if (!(model instanceof DjlModel djl) || djl.block().getClass().isAnonymousClass()) {
       return Optional.empty();
     }
@@ -39,38 +38,26 @@ final class LayersInARow {
         : Optional.empty();
   }
 
-  /** What a task whose model is no such row lacks. */
-  static Optional<String> missing(UnlearningTask task) {
-    return Needs.unless(
-        of(task.model()).isPresent(), "a model whose layers follow each other and can be reached");
-  }
-
-  /** What a task lacks whose model does not end in a linear layer that can be reached. */
-  static Optional<String> missingHead(UnlearningTask task) {
-    return Needs.unless(
-        of(task.model()).map(row -> row.last() instanceof Linear).orElse(false),
-        "a model that ends in a linear layer whose inputs can be reached");
-  }
-
-  List<Block> layers() {
+  public List<Block> layers() {
     return layers;
   }
 
-  private Block last() {
+  /** What the model's outputs come out of. */
+  public Block last() {
     return layers.get(layers.size() - 1);
   }
 
   /** Weight of the last layer, (classes, features). */
-  NDArray headWeight() {
+  public NDArray headWeight() {
     return parameter(last(), Parameter.Type.WEIGHT).orElseThrow();
   }
 
   /** Bias of the last layer, (classes), where it has one. */
-  Optional<NDArray> headBias() {
+  public Optional<NDArray> headBias() {
     return parameter(last(), Parameter.Type.BIAS);
   }
 
-  static Optional<NDArray> parameter(Block layer, Parameter.Type type) {
+  public static Optional<NDArray> parameter(Block layer, Parameter.Type type) {
     return layer.getDirectParameters().values().stream()
         .filter(parameter -> parameter.getType() == type)
         .map(Parameter::getArray)
@@ -83,7 +70,7 @@ final class LayersInARow {
    *
    * @param x (B, C, H, W) of the model's type
    */
-  NDList run(NDArray x) {
+  public NDList run(NDArray x) {
     NDList inputs = new NDList(x);
     NDArray current = x;
     for (Block layer : layers) {
@@ -100,7 +87,7 @@ final class LayersInARow {
    * @param input of the layer at {@code from}
    * @return what goes into the layer at {@code to}, or comes out of the last
    */
-  NDArray run(NDArray input, int from, int to) {
+  public NDArray run(NDArray input, int from, int to) {
     NDArray current = input;
     for (Block layer : layers.subList(from, to)) {
       current =
