@@ -109,7 +109,7 @@ final class BenchCommand {
               names = "--requests",
               paramLabel = "N",
               description = "Requests of the throughput profile (default: ${DEFAULT-VALUE}).",
-              defaultValue = "30000")
+              defaultValue = "100000")
           int requests,
       @Option(
               names = "--warm-up",
@@ -117,7 +117,7 @@ final class BenchCommand {
               description =
                   "Requests before those, not timed: the JIT compiler takes a core meanwhile"
                       + " (default: ${DEFAULT-VALUE}).",
-              defaultValue = "60000")
+              defaultValue = "200000")
           int warmUp,
       @Option(
               names = "--models",
