@@ -1,10 +1,12 @@
 package io.lethe.attestation;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -38,13 +40,11 @@ record Envelope(String payloadType, byte[] payload, List<Seal> signatures) {
    * {@code "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body}, lengths in bytes as ASCII decimals.
    */
   static byte[] preAuthenticationEncoding(String payloadType, byte[] payload) {
-    byte[] type = payloadType.getBytes(StandardCharsets.UTF_8);
-    ByteArrayOutputStream out = new ByteArrayOutputStream(payload.length + type.length + 40);
-    out.writeBytes(("DSSEv1 " + type.length + " ").getBytes(StandardCharsets.US_ASCII));
-    out.writeBytes(type);
-    out.writeBytes((" " + payload.length + " ").getBytes(StandardCharsets.US_ASCII));
-    out.writeBytes(payload);
-    return out.toByteArray();
+    int typeLength = payloadType.getBytes(StandardCharsets.UTF_8).length;
+    byte[] head =
+        ("DSSEv1 " + typeLength + " " + payloadType + " " + payload.length + " ")
+            .getBytes(StandardCharsets.UTF_8);
+    return ByteBuffer.allocate(head.length + payload.length).put(head).put(payload).array();
   }
 
   boolean isSignedBy(VerificationKey key) {
@@ -53,16 +53,24 @@ record Envelope(String payloadType, byte[] payload, List<Seal> signatures) {
   }
 
   String toJson() {
-    Base64.Encoder base64 = Base64.getEncoder();
-    ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("payloadType", payloadType);
-    json.put("payload", base64.encodeToString(payload));
-    for (Seal seal : signatures) {
-      ObjectNode signature = json.withArray("/signatures").addObject();
-      signature.put("keyid", seal.keyId());
-      signature.put("sig", base64.encodeToString(seal.signature()));
+    ByteArrayOutputStream out = new ByteArrayOutputStream(2 * payload.length + 512);
+    try (JsonGenerator json = Json.MAPPER.createGenerator(out)) {
+      json.writeStartObject();
+      json.writeStringField("payloadType", payloadType);
+      json.writeBinaryField("payload", payload);
+      json.writeArrayFieldStart("signatures");
+      for (Seal seal : signatures) {
+        json.writeStartObject();
+        json.writeStringField("keyid", seal.keyId());
+        json.writeBinaryField("sig", seal.signature());
+        json.writeEndObject();
+      }
+      json.writeEndArray();
+      json.writeEndObject();
+    } catch (IOException e) {
+      throw new UncheckedIOException("writes to memory do not fail", e);
     }
-    return json.toString();
+    return out.toString(StandardCharsets.UTF_8);
   }
 
   static boolean hasFormOf(JsonNode json) {

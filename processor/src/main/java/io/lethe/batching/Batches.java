@@ -90,10 +90,13 @@ final class Batches {
         if (firesAt(next).isAfter(emitter.now())) {
           return next;
         }
-        // What decides may have been withdrawn, or served.
-        next = pending.rescanned(next);
-        if (firesAt(next).isAfter(emitter.now())) {
-          return next;
+        // What decides may have been withdrawn, or served; mostly it is the first that waits.
+        ErasureTask first = pending.first(next);
+        if (first == null || !isDue(next, first)) {
+          next = pending.rescanned(next);
+          if (firesAt(next).isAfter(emitter.now())) {
+            return next;
+          }
         }
       }
       next = fire(next);

@@ -152,6 +152,15 @@ final class PendingTasks {
     return less.build();
   }
 
+  /** The first task that waits; null if none does. */
+  ErasureTask first(ModelState state) {
+    try (KeyValueIterator<Bytes, ErasureTask> waiting =
+        stores.tasks(
+            state.getRegistration().getModelId(), pendingFrom(state), state.getNextTask())) {
+      return waiting.hasNext() ? waiting.next().value : null;
+    }
+  }
+
   /**
    * Looks anew for the oldest task and the nearest due date among those that wait. Costs a pass
    * over them; needed only before something is done for the sake of the one or the other.

@@ -16,6 +16,13 @@ public final class StreamTuning {
   /** What a restore holds in memory is about twice this: one fetch at work, one on its way. */
   private static final int RESTORE_FETCH_BYTES = 32 * MIB;
 
+  /**
+   * A fetch that finds nothing keeps the connection until it is over, and with it the question
+   * where the next task's changelogs begin: with Kafka's default of 500 ms that was half of a
+   * restart.
+   */
+  private static final int RESTORE_FETCH_WAIT_MILLIS = 20;
+
   private static final int PRODUCER_BATCH_BYTES = 128 << 10;
 
   private StreamTuning() {}
@@ -41,6 +48,7 @@ public final class StreamTuning {
         StreamsConfig.producerPrefix(ProducerConfig.BATCH_SIZE_CONFIG), PRODUCER_BATCH_BYTES);
     restore(config, ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, RESTORE_PARTITION_FETCH_BYTES);
     restore(config, ConsumerConfig.FETCH_MAX_BYTES_CONFIG, RESTORE_FETCH_BYTES);
+    restore(config, ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, RESTORE_FETCH_WAIT_MILLIS);
     restore(config, ConsumerConfig.RECEIVE_BUFFER_CONFIG, -1); // as the system finds best
     return config;
   }

@@ -296,20 +296,22 @@ final class Tracking {
     if (isFinal(state.getStatus()) || !state.getAccepted()) {
       return state;
     }
-    List<String> withdrawn = models(state, ModelStage.WITHDRAWN);
-    List<String> retired = models(state, ModelStage.RETIRED);
-    List<String> open = new ArrayList<>(models(state, ModelStage.QUARANTINED));
-    open.addAll(retired);
-    long done =
-        state.getResults().stream().filter(result -> !open.contains(result.getModelId())).count();
-    if (done + withdrawn.size() + retired.size() < state.getModels().size()) {
+    int withdrawn = count(state, ModelStage.WITHDRAWN);
+    int retired = count(state, ModelStage.RETIRED);
+    int done = 0;
+    for (ModelResult result : state.getResults()) {
+      ModelStage stage = stageOf(state, result.getModelId());
+      boolean open = stage == ModelStage.QUARANTINED || stage == ModelStage.RETIRED;
+      done += open ? 0 : 1;
+    }
+    if (done + withdrawn + retired < state.getModels().size()) {
       return state;
     }
     boolean forgotten = !state.getResults().isEmpty();
     if (state.getSentAs().isPresent()) {
       return Conflicts.concluded(state, forgotten ? lastUnlearnedAt(state) : null);
     }
-    boolean cancelled = !forgotten && !withdrawn.isEmpty();
+    boolean cancelled = !forgotten && withdrawn > 0;
     return RequestState.newBuilder(state)
         .setUnlearnedAt(forgotten ? lastUnlearnedAt(state) : null)
         .setStatus(cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED)
@@ -329,6 +331,24 @@ final class Tracking {
         .filter(progress -> progress.getStage() == stage)
         .map(ModelProgress::getModelId)
         .toList();
+  }
+
+  private static int count(RequestState state, ModelStage stage) {
+    int count = 0;
+    for (ModelProgress progress : state.getProgress()) {
+      count += progress.getStage() == stage ? 1 : 0;
+    }
+    return count;
+  }
+
+  /** What the model has come to; null before it has reported. */
+  private static ModelStage stageOf(RequestState state, String modelId) {
+    for (ModelProgress progress : state.getProgress()) {
+      if (progress.getModelId().equals(modelId)) {
+        return progress.getStage();
+      }
+    }
+    return null;
   }
 
   private static RequestState orPlaceholder(RequestState known, RequestEvent event) {
