@@ -31,6 +31,7 @@ final class Views {
           "targetsOf",
           "pendingRequests",
           "pendingSamples",
+          "requestsSetAside",
           "jobId");
 
   private Views() {}

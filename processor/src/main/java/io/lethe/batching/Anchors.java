@@ -30,18 +30,21 @@ final class Anchors {
   private final PendingTasks pending;
   private final Jobs jobs;
   private final Answers answers;
+  private final SetAside setAside;
 
   Anchors(
       BatchingStores stores,
       BatchingEmitter emitter,
       PendingTasks pending,
       Jobs jobs,
-      Answers answers) {
+      Answers answers,
+      SetAside setAside) {
     this.stores = stores;
     this.emitter = emitter;
     this.pending = pending;
     this.jobs = jobs;
     this.answers = answers;
+    this.setAside = setAside;
   }
 
   /** The first anchor of a model. */
@@ -73,7 +76,7 @@ final class Anchors {
   /**
    * Another artifact under the same name: a new anchor. The old sums and targets are deleted.
    * Samples that were erased before are set aside and forgotten by the new one before anything
-   * else; the batch of the job that ran waits again.
+   * else; the batch of the job that ran waits again, and what was set aside.
    */
   ModelState next(ModelState state, ModelRegistered registration) {
     String modelId = registration.getModelId();
@@ -81,7 +84,7 @@ final class Anchors {
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
     return anchoring(
-        ModelState.newBuilder(waitingAgain(state))
+        ModelState.newBuilder(waitingAgain(setAside.again(state)))
             .setRegistration(registration)
             .setAnchorId(registration.getArtifactSha256())
             .setAnchorUri(registration.getArtifactUri())
@@ -246,6 +249,7 @@ final class Anchors {
         .setBatchEnd(state.getNextTask())
         .setPendingRequests(0)
         .setPendingSamples(0)
+        .setRequestsSetAside(0)
         .clearOldestPendingAt()
         .clearNearestDueAt()
         .build();

@@ -21,6 +21,7 @@ import io.lethe.topics.Registrations;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.apache.kafka.common.utils.Bytes;
@@ -55,6 +56,7 @@ final class Batching {
   private final BatchingStores stores;
   private final BatchingEmitter emitter;
   private final PendingTasks pending;
+  private final SetAside setAside;
   private final Jobs jobs;
   private final Answers answers;
   private final Batches batches;
@@ -70,11 +72,12 @@ final class Batching {
     stores = new BatchingStores(context);
     emitter = new BatchingEmitter(context);
     pending = new PendingTasks(stores, emitter);
+    setAside = new SetAside(stores, emitter, pending);
     jobs = new Jobs(settings, stores, emitter);
     answers = new Answers(stores, emitter);
     batches = new Batches(settings, stores, emitter, pending, jobs, answers);
-    retrainings = new Retrainings(settings, emitter, batches, jobs);
-    anchors = new Anchors(stores, emitter, pending, jobs, answers);
+    retrainings = new Retrainings(settings, emitter, batches, jobs, setAside);
+    anchors = new Anchors(stores, emitter, pending, jobs, answers, setAside);
     releases = new Releases(attestor, stores, emitter, jobs, answers, anchors);
   }
 
@@ -192,9 +195,34 @@ final class Batching {
                       && Retrainings.isRung(state, stores.job(outcome.getModelId()))
                   ? retrainings.instead(state)
                   : jobs.stop(state, Phase.ESCALATED, "the ladder is used up");
-          case FAILED -> jobs.retryOrStop(state, outcome);
+          case FAILED -> failed(state, outcome);
         };
     put(goOn(next));
+  }
+
+  /** Goes on at once without the requests that the job cannot be run with, if it names any. */
+  private ModelState failed(ModelState state, JobOutcome outcome) {
+    if (!outcome.getUnknownSampleIds().isEmpty() && isDone(state)) {
+      return state;
+    }
+    ModelState left = setAside.without(state, outcome.getUnknownSampleIds());
+    if (left == state) {
+      return jobs.retryOrStop(state, outcome);
+    }
+    ModelState waiting =
+        jobs.endedIfWithdrawn(
+            ModelState.newBuilder(left)
+                .setPhase(Phase.PARKED)
+                .clearRetryAt()
+                .clearOutcome()
+                .build());
+    return Jobs.waitsForPerson(waiting) ? resume(waiting, false) : waiting;
+  }
+
+  /** Whether another run of the job did its work: its outcome or its update is yet to come. */
+  private boolean isDone(ModelState state) {
+    return state.getOutcome().isPresent()
+        || releases.isSummed(state, state.getJobId().orElseThrow());
   }
 
   /** Takes a person's word: on a job that waits for one, or to train the model anew. */
@@ -206,21 +234,29 @@ final class Batching {
     }
     boolean waits =
         state != null
+            && isMeant(state, command)
             && switch (state.getPhase()) {
               case PARKED -> command.getCommand() == ModelCommandKind.RETRY;
               case HELD, ESCALATED -> command.getCommand() != ModelCommandKind.UNKNOWN;
               case ANCHORING, COLLECTING, UNLEARNING, RETRAINING, RETIRED -> false;
             };
-    if (!waits
-        || command.getJobId().filter(id -> !state.getJobId().equals(Optional.of(id))).isPresent()) {
-      throw new InvalidModelException("the model has no job that waits for this command");
+    boolean ofAll = command.getCommand() == ModelCommandKind.RETRY && command.getJobId().isEmpty();
+    boolean asideWait = state != null && ofAll && state.getRequestsSetAside() > 0;
+    if (!waits && !asideWait) {
+      throw new InvalidModelException(
+          "the model has no job that waits for this command, and no request that is set aside");
     }
     log.info(
-        "a person goes on with a job modelId={} jobId={} command={}",
+        "a person goes on modelId={} jobId={} command={}",
         command.getModelId(),
-        state.getJobId().orElseThrow(),
+        state.getJobId().map(UUID::toString).orElse("-"),
         command.getCommand());
-    put(goOn(resume(state, command.getCommand() == ModelCommandKind.RELEASE)));
+    ModelState next = asideWait ? setAside.again(state) : state;
+    put(goOn(waits ? resume(next, command.getCommand() == ModelCommandKind.RELEASE) : next));
+  }
+
+  private static boolean isMeant(ModelState state, ModelCommand command) {
+    return command.getJobId().isEmpty() || command.getJobId().equals(state.getJobId());
   }
 
   private ModelState resume(ModelState state, boolean gateOverridden) {

@@ -40,7 +40,7 @@ public final class BatchingStores {
   /** Where a request's task is among those of the model. */
   public static final String TASK_INDEX_STORE = "batching-task-index";
 
-  /** Tasks under a legal hold by model and request. */
+  /** Tasks under a legal hold, and those that are set aside, by model and request. */
   public static final String HELD_STORE = "batching-held";
 
   /** Tasks and commands that came before their model's registration, by model and arrival. */
@@ -195,7 +195,7 @@ public final class BatchingStores {
     held.put(byRequest(task), null);
   }
 
-  /** Tasks of the model under a legal hold. */
+  /** Tasks of the model under a legal hold, and those that are set aside. */
   KeyValueIterator<String, ErasureTask> allHeld(String modelId) {
     return held.prefixScan(modelId + SEPARATOR, new StringSerializer());
   }

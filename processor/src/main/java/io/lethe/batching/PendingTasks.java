@@ -66,7 +66,7 @@ final class PendingTasks {
     if (held != null) {
       stores.deleteHeld(held);
       emitter.emit(emitter.answer(command, RequestEventKind.WITHDRAWN));
-      return state;
+      return SetAside.less(state, held);
     }
     ErasureTask pending = pending(state, command);
     if (pending == null) {
@@ -78,6 +78,12 @@ final class PendingTasks {
   }
 
   private ModelState hold(ModelState state, ErasureTask command) {
+    ErasureTask aside = stores.held(command);
+    if (aside != null && aside.getSetAside()) {
+      stores.putHeld(ErasureTask.newBuilder(aside).setSetAside(false).build());
+      emitter.emit(emitter.answer(command, RequestEventKind.HELD));
+      return SetAside.less(state, aside);
+    }
     ErasureTask pending = pending(state, command);
     if (pending == null) {
       refuse(command);
@@ -90,7 +96,7 @@ final class PendingTasks {
 
   private ModelState release(ModelState state, ErasureTask command) {
     ErasureTask held = stores.held(command);
-    if (held == null) {
+    if (held == null || held.getSetAside()) {
       emitter.emit(emitter.answer(command, RequestEventKind.REFUSED).setReason("not_held"));
       return state;
     }

@@ -72,7 +72,8 @@ final class Releases {
     };
   }
 
-  private boolean isSummed(ModelState state, UUID jobId) {
+  /** Whether the job's Fisher update is in the sums. */
+  boolean isSummed(ModelState state, UUID jobId) {
     return stores
         .fisher()
         .state(state.getRegistration().getModelId(), state.getAnchorId())

@@ -21,12 +21,19 @@ final class Retrainings {
   private final BatchingEmitter emitter;
   private final Batches batches;
   private final Jobs jobs;
+  private final SetAside setAside;
 
-  Retrainings(BatchingSettings settings, BatchingEmitter emitter, Batches batches, Jobs jobs) {
+  Retrainings(
+      BatchingSettings settings,
+      BatchingEmitter emitter,
+      Batches batches,
+      Jobs jobs,
+      SetAside setAside) {
     this.settings = settings;
     this.emitter = emitter;
     this.batches = batches;
     this.jobs = jobs;
+    this.setAside = setAside;
   }
 
   /** When a retraining is due if nothing more arrives; empty where no request waits for one. */
@@ -60,12 +67,18 @@ final class Retrainings {
         && (state.getErasedSamples() > 0
             || state.getPendingRequests() > 0
             || state.getAwaitingExact() > 0
+            || state.getRequestsSetAside() > 0
             || state.getBatchEnd() > state.getFirstTask());
   }
 
-  /** Trains the model anew; what waits is served too, as far as one job takes it. */
+  /**
+   * Trains the model anew; what waits is served too, as far as one job takes it. What was set aside
+   * is so only by a person's word: that the model then never saw those samples is true, that it
+   * forgot the data subject is for a person to say.
+   */
   ModelState fire(ModelState state) {
-    Batches.Batch batch = batches.take(state, true);
+    ModelState waiting = state.getRetrainWanted() ? setAside.again(state) : state;
+    Batches.Batch batch = batches.take(waiting, true);
     ModelState retraining = started(batch.state());
     jobs.offer(batches.job(retraining, JobKind.RETRAIN, batch));
     jobs.tellStarted(retraining);

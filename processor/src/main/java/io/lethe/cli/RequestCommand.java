@@ -161,7 +161,11 @@ final class RequestCommand {
 
   @Command(
       name = "retry",
-      description = "Runs the parked batch of a model again, under its current policy.",
+      description = {
+        "Runs the parked batch of a model again, under its current policy.",
+        "Requests that were set aside, as they name samples that its dataset lacks, wait for a batch"
+            + " again."
+      },
       mixinStandardHelpOptions = true)
   int retry(
       @Mixin ClientOptions client,

@@ -150,11 +150,11 @@ final class Tracking {
   /** Takes an answer to a command, and what it changes unless the request has ended. */
   private static RequestState commanded(RequestState state, RequestEvent event) {
     boolean ended = isFinal(state.getStatus());
-    RequestState answered =
-        RequestState.newBuilder(state)
-            .setCommands(Commands.with(state, event, ended))
-            .setUpdatedAt(event.getAt())
-            .build();
+    RequestState.Builder told = RequestState.newBuilder(state).setUpdatedAt(event.getAt());
+    if (event.getCommand().isPresent()) { // else a model goes on by itself
+      told.setCommands(Commands.with(state, event, ended));
+    }
+    RequestState answered = told.build();
     if (ended) {
       return answered;
     }

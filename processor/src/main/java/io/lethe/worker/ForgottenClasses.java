@@ -3,7 +3,6 @@ package io.lethe.worker;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ResolvedClass;
 import io.lethe.unlearning.UnlearningException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -15,9 +14,6 @@ import java.util.stream.IntStream;
 
 /** The samples of whole classes. Classes are named by their labels: whole numbers from 0. */
 final class ForgottenClasses {
-  /** Of the ids in an outcome, whose record takes 16 MiB. */
-  private static final long MAX_ID_BYTES = 12L << 20;
-
   private ForgottenClasses() {}
 
   /**
@@ -30,16 +26,13 @@ final class ForgottenClasses {
     List<ResolvedClass> found =
         names.stream().map(name -> new ResolvedClass(name, samples(dataset, label(name)))).toList();
     long bytes =
-        found.stream()
-            .flatMap(of -> of.getSampleIds().stream())
-            .mapToLong(id -> id.getBytes(StandardCharsets.UTF_8).length + 2L)
-            .sum();
-    if (bytes > MAX_ID_BYTES) {
+        found.stream().flatMap(of -> of.getSampleIds().stream()).mapToLong(Outcomes::bytes).sum();
+    if (bytes > Outcomes.MAX_ID_BYTES) {
       throw new UnlearningException(
           "the classes of the job have more samples than its outcome can name: the ids take %d"
                   .formatted(bytes)
               + " bytes of at most "
-              + MAX_ID_BYTES);
+              + Outcomes.MAX_ID_BYTES);
     }
     return found;
   }

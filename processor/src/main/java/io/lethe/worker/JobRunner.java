@@ -4,6 +4,7 @@ import io.lethe.artifact.ArtifactException;
 import io.lethe.artifact.ArtifactStore;
 import io.lethe.artifact.ArtifactStores;
 import io.lethe.dataset.DatasetException;
+import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
@@ -90,6 +91,12 @@ final class JobRunner {
           new UnlearningException(
               "a dataset of the job cannot be read; ./lethe evaluate on it says what and where"),
           false);
+    } catch (UnknownSamplesException e) {
+      JobOutcome failure =
+          JobOutcome.newBuilder(failed(job, e, false).outcome())
+              .setUnknownSampleIds(Outcomes.fitting(e.sampleIds(), Outcomes.MAX_ID_BYTES))
+              .build();
+      return new JobResult(failure);
     } catch (ModelException | UnlearningException e) {
       return failed(job, e, false);
     } catch (RuntimeException e) {

@@ -3,10 +3,16 @@ package io.lethe.worker;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
+import java.nio.charset.StandardCharsets;
 import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
 
 /** Begins the outcome of a job. */
 final class Outcomes {
+  /** Of the ids in an outcome, whose record takes 16 MiB. */
+  static final long MAX_ID_BYTES = 12L << 20;
+
   private final String workerId;
   private final Clock clock;
 
@@ -24,5 +30,24 @@ final class Outcomes {
         .setVerdict(verdict)
         .setWorker(workerId)
         .setFinishedAt(clock.instant());
+  }
+
+  /** The first of some ids, as many as an outcome can name. */
+  static List<String> fitting(List<String> ids, long maxBytes) {
+    List<String> first = new ArrayList<>();
+    long bytes = 0;
+    for (String id : ids) {
+      bytes += bytes(id);
+      if (bytes > maxBytes) {
+        break;
+      }
+      first.add(id);
+    }
+    return first;
+  }
+
+  /** What an id takes in a record, or a little less. */
+  static long bytes(String id) {
+    return id.getBytes(StandardCharsets.UTF_8).length + 2L;
   }
 }

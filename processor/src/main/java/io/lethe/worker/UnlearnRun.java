@@ -19,7 +19,6 @@ import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.Progress;
-import io.lethe.unlearning.UnlearningException;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
@@ -151,15 +150,16 @@ final class UnlearnRun {
    * Positions of the samples to forget. A sample that the dataset lacks cannot be unlearned by a
    * method that reads it, and a release must not claim it: that is an error, not a sample to be
    * passed over, but where it was erased under an earlier anchor.
+   *
+   * @throws UnknownSamplesException when it lacks one
    */
   private int[] batch(SampleDataset dataset, List<ResolvedClass> classes) {
     List<String> ids = new ArrayList<>(job.getSampleIds());
     classes.forEach(of -> ids.addAll(of.getSampleIds()));
     int[] positions = JobInputs.present(dataset, ids);
     if (positions.length < ids.size() && !job.getCarriedOver()) {
-      throw new UnlearningException(
-          "the dataset lacks %d of %d samples that the job names"
-              .formatted(ids.size() - positions.length, ids.size()));
+      List<String> unknown = ids.stream().filter(id -> dataset.indexOf(id).isEmpty()).toList();
+      throw new UnknownSamplesException(unknown, ids.size());
     }
     return positions;
   }

@@ -3,6 +3,8 @@ package io.lethe.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.lethe.artifact.Artifact;
@@ -12,6 +14,7 @@ import io.lethe.events.DatasetLineage;
 import io.lethe.events.ErasureReceipt;
 import io.lethe.events.LineageKey;
 import io.lethe.events.ModelFormat;
+import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelResult;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestStatus;
@@ -30,6 +33,7 @@ import io.lethe.topology.StreamApp;
 import io.lethe.unlearning.Evaluator;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintStream;
 import java.io.Writer;
@@ -37,6 +41,7 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -359,13 +364,7 @@ class RequestCommandsIT {
   void itsStatusSaysWhichModelsAreDoneAndWhichAreNot() {
     // Given: the dataset lacks what lineage says of another name for it
     String person = small.subjects().get(1);
-    producer
-        .send(
-            topics.datasetLineage(),
-            new LineageKey(person, "elsewhere"),
-            new DatasetLineage(
-                person, "elsewhere", List.of("nowhere-1"), Clock.systemUTC().instant()))
-        .join();
+    lineage(person, "elsewhere", List.of("nowhere-1"));
     UnlearningPolicy policy =
         UnlearningPolicy.newBuilder(SmallCase.policy(1, 0)).setLadder(List.of("deepclean")).build();
     small.register("fine", model, policy);
@@ -377,7 +376,6 @@ class RequestCommandsIT {
     UUID id = small.requestOf(person, List.of("fine", "broken"));
 
     // Then
-    await().atMost(PATIENCE).until(() -> phase("broken") == Phase.PARKED);
     await().atMost(PATIENCE).until(() -> versions("fine").size() == 1);
     await()
         .atMost(PATIENCE)
@@ -388,11 +386,95 @@ class RequestCommandsIT {
               assertThat(said.path("results").findValuesAsText("modelId")).containsExactly("fine");
               assertThat(said.path("progress").toString())
                   .contains("\"modelId\":\"broken\",\"stage\":\"STOPPED\"")
-                  .contains("\"reason\":\"parked\"");
+                  .contains("\"reason\":\"unknown_samples\"");
             });
     assertThat(read(topics.erasureReceipts()))
         .extracting(ErasureReceipt::getRequestId)
         .doesNotContain(id);
+  }
+
+  @Test
+  void aRequestWhoseSampleIsMissingDoesNotHoldUpAnother() throws IOException {
+    // Given: a dataset that loses its last sample after the model was anchored
+    Path data = directory.resolve("photos.npz");
+    int all = small.dataset().size();
+    writePhotos(data, all);
+    lineage("ann", "photos", List.of("0", "1", Integer.toString(all - 1)));
+    lineage("ben", "photos", List.of("2", "3"));
+    producer
+        .send(
+            topics.models(),
+            "photos",
+            ModelRegistered.newBuilder()
+                .setModelId("photos")
+                .setFormat(ModelFormat.DJL)
+                .setArtifactUri(model.uri().toString())
+                .setArtifactSha256(model.sha256())
+                .setDatasetId("photos")
+                .setDatasetUri("npz:" + data)
+                .setPolicy(
+                    UnlearningPolicy.newBuilder(SmallCase.policy(2, 0))
+                        .setMaxAgeMillis(5_000)
+                        .setLadder(List.of("deepclean"))
+                        .build())
+                .setRegisteredAt(Clock.systemUTC().instant())
+                .build())
+        .join();
+    await().atMost(PATIENCE).until(() -> phase("photos") == Phase.COLLECTING);
+    writePhotos(data, all - 1);
+
+    // When
+    UUID ann = small.requestOf("ann", List.of("photos"));
+    UUID ben = small.requestOf("ben", List.of("photos"));
+
+    // Then
+    await().atMost(PATIENCE).until(() -> receipts(ben).size() == 1);
+    assertThat(receipts(ben).get(0).getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    assertThat(status(ann).path("progress").toString())
+        .contains("\"stage\":\"STOPPED\"")
+        .contains("\"reason\":\"unknown_samples\"");
+    assertThat(app.model("photos").orElseThrow().getRequestsSetAside()).isEqualTo(1);
+    assertThat(app.model("photos").orElseThrow().getErasedSamples()).isEqualTo(2);
+
+    // When: the dataset is repaired
+    writePhotos(data, all);
+    printed(client("request", "retry", "--model", "photos"));
+
+    // Then
+    await().atMost(PATIENCE).until(() -> receipts(ann).size() == 1);
+    assertThat(receipts(ann).get(0).getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    assertThat(receipts(ann).get(0).getModels().get(0).getSamples()).isEqualTo(3);
+    assertThat(app.model("photos").orElseThrow().getRequestsSetAside()).isZero();
+    assertThat(app.model("photos").orElseThrow().getErasedSamples()).isEqualTo(5);
+    assertThat(receipts(ben)).hasSize(1);
+  }
+
+  /** The first samples of the small dataset, whose ids are their positions. */
+  private static void writePhotos(Path file, int samples) throws IOException {
+    Path next = directory.resolve("next.npz");
+    try (NDManager manager = NDManager.newBaseManager();
+        OutputStream out = Files.newOutputStream(next)) {
+      NDList photos = small.dataset().batch(manager, IntStream.range(0, samples).toArray());
+      photos.get(0).setName("x");
+      photos.get(1).setName("y");
+      photos.encode(out, NDList.Encoding.NPZ);
+    }
+    Files.move(next, file, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private static void lineage(String person, String datasetId, List<String> samples) {
+    producer
+        .send(
+            topics.datasetLineage(),
+            new LineageKey(person, datasetId),
+            new DatasetLineage(person, datasetId, samples, Clock.systemUTC().instant()))
+        .join();
+  }
+
+  private static List<ErasureReceipt> receipts(UUID requestId) {
+    return read(topics.erasureReceipts()).stream()
+        .filter(receipt -> receipt.getRequestId().equals(requestId))
+        .toList();
   }
 
   @Test

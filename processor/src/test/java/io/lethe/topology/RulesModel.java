@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -58,6 +59,10 @@ final class RulesModel {
     List<Task> pending = new ArrayList<>();
     List<Task> batch = new ArrayList<>();
     final Map<UUID, Task> held = new LinkedHashMap<>();
+
+    /** Name samples that the dataset lacks. */
+    final Map<UUID, Task> aside = new LinkedHashMap<>();
+
     Set<String> job = Set.of();
     Set<String> jobClasses = Set.of();
 
@@ -99,7 +104,11 @@ final class RulesModel {
     }
 
     boolean canRetrain() {
-      return !(erased.isEmpty() && pending.isEmpty() && quarantined.isEmpty() && batch.isEmpty());
+      return !(erased.isEmpty()
+          && pending.isEmpty()
+          && quarantined.isEmpty()
+          && batch.isEmpty()
+          && aside.isEmpty());
     }
 
     boolean isStopped() {
@@ -113,6 +122,12 @@ final class RulesModel {
     void run(Phase next) {
       phase = next;
       running = next;
+    }
+
+    /** What was set aside waits again. */
+    void again() {
+      pending.addAll(aside.values());
+      aside.clear();
     }
 
     int pendingSamples() {
@@ -220,6 +235,7 @@ final class RulesModel {
     }
     if (model.phase == Phase.COLLECTING && model.retrainWanted && model.canRetrain()) {
       model.retrainWanted = false;
+      model.again();
       model.batch = model.pending;
       model.pending = new ArrayList<>();
       start(model, Phase.RETRAINING, batchSamples(model), batchClasses(model));
@@ -324,6 +340,18 @@ final class RulesModel {
     }
   }
 
+  /** The models that have set the request aside. */
+  Set<String> setAside(UUID id) {
+    Set<String> found = new TreeSet<>();
+    models.forEach(
+        (modelId, model) -> {
+          if (model.aside.containsKey(id)) {
+            found.add(modelId);
+          }
+        });
+    return found;
+  }
+
   private static void conclude(Request request) {
     if (!request.ended() && request.done + request.withdrawn + request.retired == request.models) {
       boolean cancelled = !request.forgotten && request.withdrawn > 0;
@@ -393,7 +421,7 @@ final class RulesModel {
         begin(model);
       } else {
         model.retrainWanted |= model.running == Phase.ANCHORING;
-        retry(modelId);
+        resume(model);
       }
     } else if (model.phase != Phase.RETRAINING) {
       model.retrainWanted = true;
@@ -420,8 +448,35 @@ final class RulesModel {
     }
   }
 
+  /** The dataset lacks samples of the job, which cannot be run with the requests that name them. */
+  void lacks(String modelId, Set<String> samples) {
+    Model model = models.get(modelId);
+    if (!model.isRunning()) {
+      return;
+    }
+    List<Task> naming =
+        model.batch.stream()
+            .filter(task -> !Collections.disjoint(task.samples(), samples))
+            .toList();
+    if (!naming.isEmpty()) {
+      naming.forEach(task -> model.aside.put(task.id(), task));
+      model.phase = Phase.PARKED;
+      model.backingOff = false;
+      naming.forEach(task -> takeOut(model, task.id()));
+      resume(model);
+    } else if (!model.backingOff) {
+      model.phase = Phase.PARKED;
+    }
+  }
+
   void retry(String modelId) {
     Model model = models.get(modelId);
+    model.again();
+    resume(model);
+    fire(model);
+  }
+
+  private void resume(Model model) {
     if (!model.isStopped()) {
       return;
     }
@@ -480,6 +535,7 @@ final class RulesModel {
     model.carriedClasses.addAll(model.excludedClasses);
     model.erasedClasses.clear();
     model.excludedClasses.clear();
+    model.again();
     model.batch.addAll(model.pending);
     model.pending = model.batch;
     model.batch = new ArrayList<>();
@@ -528,9 +584,11 @@ final class RulesModel {
     List<Task> open = new ArrayList<>(model.batch);
     open.addAll(model.pending);
     open.addAll(model.held.values());
+    open.addAll(model.aside.values());
     model.batch = new ArrayList<>();
     model.pending = new ArrayList<>();
     model.held.clear();
+    model.aside.clear();
     model.erased.clear();
     model.carried.clear();
     model.excluded.clear();
@@ -569,7 +627,10 @@ final class RulesModel {
     }
     int before = request.withdrawn;
     for (Model model : models.values()) {
-      boolean taken = model.held.remove(id) != null || takeOut(model, id) != null;
+      boolean taken =
+          model.held.remove(id) != null
+              || model.aside.remove(id) != null
+              || takeOut(model, id) != null;
       request.withdrawn += taken ? 1 : 0;
     }
     int granted = request.withdrawn - before;
@@ -588,7 +649,8 @@ final class RulesModel {
     }
     int granted = 0;
     for (Model model : models.values()) {
-      Task task = takeOut(model, id);
+      Task aside = model.aside.remove(id);
+      Task task = aside != null ? aside : takeOut(model, id);
       if (task != null) {
         model.held.put(id, task);
         granted++;

@@ -15,6 +15,7 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
 import io.lethe.state.Answer;
+import io.lethe.state.ModelProgress;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import io.lethe.state.RequestEvent;
@@ -31,10 +32,13 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -75,6 +79,7 @@ class RulesPropertyTest {
     SOURCE_DELETED,
     GATE_FAILS,
     FAILS,
+    LACKS,
     RETRY,
     RETRAIN,
     ANOTHER_ARTIFACT,
@@ -96,6 +101,7 @@ class RulesPropertyTest {
                 2,
                 Arbitraries.of(
                     Kind.REQUEST_CLASSES,
+                    Kind.LACKS,
                     Kind.ANOTHER_ARTIFACT,
                     Kind.RETRY,
                     Kind.RETRAIN,
@@ -220,6 +226,7 @@ class RulesPropertyTest {
           outcome(model, Verdict.FAILED);
           rules.fails(model);
         }
+        case LACKS -> lacks(model, step.samples(), step.which() < 6 ? 1 : 2);
         case RETRY -> {
           lethe.modelCommand(model, ModelCommandKind.RETRY);
           rules.retry(model);
@@ -421,6 +428,23 @@ class RulesPropertyTest {
       }
     }
 
+    /** The dataset lacks some samples of the job, one of them named by no request. */
+    private void lacks(String model, int mask, int deliveries) {
+      readJobs();
+      UnlearningJob job = jobs.get(model);
+      Set<String> unknown = new TreeSet<>(Set.of("p0-nowhere"));
+      if (job != null) {
+        List<String> named = job.getSampleIds();
+        IntStream.range(0, named.size())
+            .filter(index -> (mask & (1 << index % 3)) != 0)
+            .forEach(index -> unknown.add(named.get(index)));
+        for (int i = 0; i < deliveries; i++) {
+          lethe.lacks(job, unknown);
+        }
+      }
+      rules.lacks(model, unknown);
+    }
+
     private void advance(Duration duration) {
       lethe.advance(duration);
       rules.advance(duration);
@@ -451,11 +475,20 @@ class RulesPropertyTest {
           (id, request) -> {
             assertThat(lethe.requestState(id).getStatus()).as("status").isEqualTo(request.status);
             assertThat(receipts.containsKey(id)).as("has a receipt").isEqualTo(request.ended());
+            assertThat(setAside(id)).as("models that set it aside").isEqualTo(rules.setAside(id));
             if (request.ended()) {
               compare(receipts.get(id), request);
             }
           });
       assertThat(rules.requests.keySet()).as("requests").containsAll(receipts.keySet());
+    }
+
+    /** Models that have set a request aside, as its status says. */
+    private Set<String> setAside(UUID id) {
+      return lethe.requestState(id).getProgress().stream()
+          .filter(progress -> progress.getReason().equals(Optional.of("unknown_samples")))
+          .map(ModelProgress::getModelId)
+          .collect(Collectors.toCollection(TreeSet::new));
     }
 
     private static void compare(ErasureReceipt receipt, RulesModel.Request request) {
@@ -473,6 +506,7 @@ class RulesPropertyTest {
       assertThat(state.getPhase()).as("phase of " + id).isEqualTo(model.phase);
       assertThat(state.getPendingRequests()).as("pending").isEqualTo(model.pending.size());
       assertThat(state.getPendingSamples()).as("their samples").isEqualTo(model.pendingSamples());
+      assertThat(state.getRequestsSetAside()).as("set aside").isEqualTo(model.aside.size());
       assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.erased.size());
       assertThat(offers.getOrDefault(id, 0)).as("offers").isEqualTo(model.offers);
       assertThat(state.getAwaitingExact()).as("quarantined").isEqualTo(model.quarantined.size());

@@ -63,6 +63,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -491,6 +492,18 @@ final class TopologyFixture implements AutoCloseable {
 
   void outcome(UnlearningJob job, Verdict verdict) {
     send(topics.jobOutcomes(), job.getModelId(), outcomeOf(job, verdict));
+  }
+
+  /** Plays a job that fails as the dataset lacks samples. */
+  void lacks(UnlearningJob job, Collection<String> samples) {
+    send(
+        topics.jobOutcomes(),
+        job.getModelId(),
+        JobOutcome.newBuilder(outcomeOf(job, Verdict.FAILED))
+            .setRetryable(false)
+            .setError("the dataset lacks samples that the job names")
+            .setUnknownSampleIds(List.copyOf(samples))
+            .build());
   }
 
   JobOutcome outcomeOf(UnlearningJob job, Verdict verdict) {

@@ -11,7 +11,9 @@ import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.FisherEncoding;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.JobKind;
+import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelFormat;
+import io.lethe.events.ReleaseMode;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
@@ -23,6 +25,7 @@ import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
 import io.lethe.model.TorchScriptFiles;
+import io.lethe.schemas.serde.StateSerde;
 import io.lethe.state.ForgetSet;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.Progress;
@@ -32,6 +35,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -39,6 +43,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class JobRunnerTest {
   private static final String DATASET =
@@ -187,6 +193,62 @@ class JobRunnerTest {
     assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.FAILED);
     assertThat(result.outcome().getRetryable()).isFalse();
     assertThat(result.outcome().getError().orElseThrow()).doesNotContain("gone");
+    assertThat(result.outcome().getUnknownSampleIds()).containsExactly("gone");
+    assertThat(result.update()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = ReleaseMode.class,
+      names = {"ANCHORED", "CHAINED"})
+  void itSaysWhichSamplesTheDatasetLacks(ReleaseMode mode) {
+    // Given: of what was erased before nothing is asked
+    sums = new FisherSums(sums.retained(), new FisherDiagonal(sums.retained().zero().tensors(), 1));
+    erased = List.of("long gone");
+    List<String> samples = new ArrayList<>(List.of("nowhere", "gone"));
+    samples.addAll(firstSamples(4));
+    UnlearningJob job = job(samples).setErasedSamples(1).build();
+    UnlearningJob ofMode =
+        UnlearningJob.newBuilder(job)
+            .setParentUri(mode == ReleaseMode.CHAINED ? anchor.uri().toString() : null)
+            .setParentSha256(mode == ReleaseMode.CHAINED ? anchor.sha256() : null)
+            .setPolicy(UnlearningPolicy.newBuilder(job.getPolicy()).setMode(mode).build())
+            .build();
+
+    // When
+    JobResult result = runner.run(ofMode, Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getUnknownSampleIds()).containsExactly("nowhere", "gone");
+    assertThat(result.outcome().getError())
+        .contains("the dataset lacks 2 of 6 samples that the job names");
+  }
+
+  @Test
+  void noOutcomeNamesMoreThanItsRecordTakes() {
+    // Given
+    List<String> ids = List.of("ä1", "ä2", "ä3");
+
+    // Then: three bytes each, and two for its length
+    assertThat(Outcomes.fitting(ids, 15)).isEqualTo(ids);
+    assertThat(Outcomes.fitting(ids, 14)).containsExactly("ä1", "ä2");
+    assertThat(Outcomes.fitting(ids, 10)).containsExactly("ä1", "ä2");
+    assertThat(Outcomes.fitting(ids, 9)).containsExactly("ä1");
+  }
+
+  @Test
+  void aMillionUnknownSamplesFitIntoOneRecord() {
+    // Given: more than a record of 16 MiB takes
+    List<String> many =
+        IntStream.range(0, 1_000_000).mapToObj("a-rather-long-%07d"::formatted).toList();
+
+    // When
+    JobOutcome outcome = runner.run(job(many).build(), Progress.NONE).outcome();
+
+    // Then: the first of them, so that the next offer fails by others
+    assertThat(outcome.getUnknownSampleIds()).startsWith(many.get(0)).hasSizeGreaterThan(500_000);
+    assertThat(StateSerde.of(JobOutcome.class).serializer().serialize("", outcome).length)
+        .isBetween(11 << 20, 12 << 20);
   }
 
   @Test
