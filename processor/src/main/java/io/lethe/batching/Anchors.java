@@ -4,6 +4,7 @@ import io.lethe.events.JobKind;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
+import io.lethe.events.UnlearningPolicy;
 import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
@@ -23,6 +24,10 @@ final class Anchors {
   private static final String BY_RECIPE = "recipe";
 
   private static final String TARGETED = "heldout-match";
+
+  /** Goes toward targets where its parameters say so. */
+  private static final String REPAIRED = "deepclean";
+
   private static final int LEAST_FOLDS = 2;
 
   private final BatchingStores stores;
@@ -191,9 +196,18 @@ final class Anchors {
     return anchoring;
   }
 
+  /** By its record or by its text, which is read by the worker alone: a word of it is enough. */
+  private static boolean repairsTowardTargets(UnlearningPolicy policy) {
+    String text = policy.getMethodParameters().getOrDefault(REPAIRED, "");
+    return policy.getDeepclean().getTowardTargets() || text.contains("towardTargets");
+  }
+
   private static String wantedTargets(ModelRegistered registration) {
     var policy = registration.getPolicy();
-    if (!policy.getLadder().contains(TARGETED)) {
+    boolean used =
+        policy.getLadder().contains(TARGETED)
+            || (policy.getLadder().contains(REPAIRED) && repairsTowardTargets(policy));
+    if (!used) {
       return "";
     }
     boolean crossFitted = registration.getRecipe().isPresent() && policy.getFolds() >= LEAST_FOLDS;

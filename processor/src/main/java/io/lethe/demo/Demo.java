@@ -126,9 +126,10 @@ public final class Demo {
       terminal.line("2  It is registered; a worker sums its squared gradients (the Fisher cache),");
       terminal.line("   and trains models that never saw a fold: what to say about its samples");
       began = System.nanoTime();
+      // First: a fold is of whole people, and who a dataset's samples belong to, lineage may say.
+      publish(producer, lineage);
       register(producer, artifact, (double) willErase / train.size());
       requireReleased(watch.await(JobKind.ANCHOR, 1, PATIENCE));
-      publish(producer, lineage);
       final double anchorSeconds = secondsSince(began);
 
       List<UUID> requests = new ArrayList<>();

@@ -9,6 +9,7 @@ import io.lethe.events.Verdict;
 import io.lethe.json.JsonRecords;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
+import io.lethe.unlearning.Gate;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningResult;
 import java.util.Locale;
@@ -148,8 +149,11 @@ public record UnlearnReport(
 
   private static String describe(GateCheck check) {
     if (!check.getMeasured()) {
-      return "%s: no sample is left to measure on: %s"
-          .formatted(check.getName(), check.getPassed() ? "passed" : "a person decides");
+      return "%s: not measured, for lack of %s: %s"
+          .formatted(
+              check.getName(),
+              check.getName().equals(Gate.CLASS_ACCURACY) ? "samples" : "held-out targets",
+              check.getPassed() ? "passed" : "a person decides");
     }
     String interval =
         check

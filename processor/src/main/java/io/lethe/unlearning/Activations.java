@@ -40,6 +40,7 @@ public final class Activations implements AutoCloseable {
   private static final int BATCH = 256;
 
   private final LoadedModel model;
+  private final long mostBytes;
   private final LayersInARow row;
   private final NDManager owner;
   private final Map<SampleDataset, Rows> kept = new IdentityHashMap<>();
@@ -56,7 +57,12 @@ public final class Activations implements AutoCloseable {
 
   /** Of the last layers that hold {@value #SHARE} of the weights. */
   public Activations(LoadedModel model) {
+    this(model, MOST_BYTES);
+  }
+
+  Activations(LoadedModel model, long mostBytes) {
     this.model = model;
+    this.mostBytes = mostBytes;
     owner = model.manager().newSubManager();
     row = LayersInARow.of(model).orElse(null);
     above(SHARE);
@@ -142,13 +148,13 @@ public final class Activations implements AutoCloseable {
     if (bytesPerSample == 0) {
       bytesPerSample = bytes(dataset, distinct[0]);
     }
-    if (bytesPerSample * distinct.length > MOST_BYTES) {
+    if (bytesPerSample * distinct.length > mostBytes) {
+      forget(); // who is told that not all are kept may train all layers
       return false;
     }
     long held = kept.values().stream().mapToLong(rows -> rows.of.size()).sum();
-    if (bytesPerSample * (held + distinct.length) > MOST_BYTES) {
-      kept.values().forEach(rows -> rows.values.close());
-      kept.clear();
+    if (bytesPerSample * (held + distinct.length) > mostBytes) {
+      forget();
     }
     Rows rows = kept.computeIfAbsent(dataset, any -> new Rows());
     add(dataset, Arrays.stream(distinct).filter(i -> !rows.of.containsKey(i)).toArray(), rows);
@@ -227,9 +233,13 @@ public final class Activations implements AutoCloseable {
         row.layers().size());
   }
 
-  private void drop() {
+  private void forget() {
     kept.values().forEach(rows -> rows.values.close());
     kept.clear();
+  }
+
+  private void drop() {
+    forget();
     asKept.close();
     asKept = new NDList();
   }

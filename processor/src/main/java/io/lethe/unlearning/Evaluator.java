@@ -73,8 +73,7 @@ public final class Evaluator {
 
   /**
    * @param earlier those of {@code forget} that earlier batches erased
-   * @param targets what models that never saw them say about the forget samples; ignored where they
-   *     do not cover them
+   * @param targets what models that never saw them say about forget samples, perhaps not about all
    */
   Evaluator(
       SampleDataset dataset,
@@ -91,7 +90,7 @@ public final class Evaluator {
     this.retain = retain.clone();
     this.holdout = holdout;
     this.holdoutSamples = holdoutSamples.clone();
-    this.targets = targets.filter(all -> all.cover(forget));
+    this.targets = targets;
     this.earlier = new BitSet();
     BitSet gone = new BitSet();
     Arrays.stream(earlier).forEach(gone::set);
@@ -155,9 +154,28 @@ public final class Evaluator {
   public record OfClasses(Scores forget, Scores unseen) {}
 
   /**
+   * What held-out targets say about forget samples.
+   *
+   * @param covered indices in the forget set of the samples that have a target; ascending
+   * @param scores of these
+   */
+  @SuppressWarnings("ArrayRecordComponent") // passed on within a measurement
+  public record Expected(int[] covered, Scores scores) {
+    /** Those about some of the forget set, as far as there are any. */
+    Expected of(int[] indices) {
+      int[] wanted = Arrays.stream(indices).sorted().toArray();
+      int[] some =
+          IntStream.range(0, covered.length)
+              .filter(i -> Arrays.binarySearch(wanted, covered[i]) >= 0)
+              .toArray();
+      return new Expected(Arrays.stream(some).map(i -> covered[i]).toArray(), scores.of(some));
+    }
+  }
+
+  /**
    * A model, measured sample by sample.
    *
-   * @param expected what held-out targets say about the forget samples, where there are any
+   * @param expected what held-out targets say about the forget samples, where any has one
    * @param earlier indices in {@code forget} of the samples that earlier batches erased
    * @param retainLogP log-probabilities on the retain set (samples, classes), row-major
    * @param ofClasses where whole classes are to be forgotten
@@ -168,7 +186,7 @@ public final class Evaluator {
       Scores forget,
       Scores retain,
       Scores holdout,
-      Optional<Scores> expected,
+      Optional<Expected> expected,
       int[] earlier,
       double[] retainLogP,
       Optional<OfClasses> ofClasses) {
@@ -257,7 +275,7 @@ public final class Evaluator {
         onForget,
         onRetain,
         onHoldout,
-        targets.map(all -> expected(all, dataset, forget)),
+        targets.flatMap(this::expected),
         early,
         retainLogP,
         ofClasses(model, onForget));
@@ -321,6 +339,15 @@ public final class Evaluator {
       kl[i / classes] += Math.exp(logP[i]) * (logP[i] - logQ[i]);
     }
     return kl;
+  }
+
+  private Optional<Expected> expected(HeldOutTargets all) {
+    int[] covered =
+        IntStream.range(0, forget.length).filter(i -> all.cover(new int[] {forget[i]})).toArray();
+    int[] samples = Arrays.stream(covered).map(i -> forget[i]).toArray();
+    return covered.length == 0
+        ? Optional.empty()
+        : Optional.of(new Expected(covered, expected(all, dataset, samples)));
   }
 
   private static Scores expected(HeldOutTargets targets, SampleDataset dataset, int[] samples) {

@@ -1,6 +1,5 @@
 package io.lethe.unlearning;
 
-import io.lethe.events.Evaluation;
 import io.lethe.events.GateCheck;
 import io.lethe.events.GateThresholds;
 import io.lethe.events.Interval;
@@ -8,6 +7,7 @@ import io.lethe.events.Verdict;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * Holds a release's figures to the policy's thresholds: not the figure itself, which another sample
@@ -31,7 +31,8 @@ import java.util.Optional;
  * saw them stand out as much as samples that it knows better (the Streisand effect of Golatkar et
  * al., CVPR 2020). What it should say about them is known where there are held-out targets. The
  * holdout set is a stand-in: another person's samples may be harder or easier, so that without
- * targets only a policy that says so is held to it.
+ * targets only a policy that says so is held to it, and else the check says that forgetting was not
+ * measured. Where some of the samples have targets, those are judged by them.
  *
  * <p>Of a whole class neither is the measure: models that never saw one of its samples know it by
  * the others, and unseen samples of other classes are classified as well as before. What a model
@@ -86,26 +87,17 @@ public final class Gate {
 
   private List<GateCheck> gaps(Evaluator.Measured after) {
     List<GateCheck> checks = new ArrayList<>();
-    limit(thresholds.getMaxForgetGap(), after)
-        .ifPresent(
-            most -> {
-              int[] all =
-                  java.util.stream.IntStream.range(0, after.forget().hits().length).toArray();
-              checks.add(forgetGap(FORGET_GAP, after, all, most));
-              if (after.earlier().length > 0) {
-                checks.add(forgetGap(EARLIER_GAP, after, after.earlier(), most));
-              }
-            });
+    int[] all = IntStream.range(0, after.forget().hits().length).toArray();
+    checks.add(forgetGap(FORGET_GAP, after, all));
+    if (after.earlier().length > 0) {
+      checks.add(forgetGap(EARLIER_GAP, after, after.earlier()));
+    }
     limit(thresholds.getMaxMembershipGap(), after)
         .ifPresent(most -> checks.add(membershipGap(after, most)));
     return checks;
   }
 
-  /**
-   * Where no sample of the classes is left to measure on, a check that says so. To hold it to the
-   * threshold of a strict policy would hold the release for good, and no other rung could do
-   * better: whether a person is to decide is a question of its own.
-   */
+  /** Where no sample of the classes is left to measure on, a check that says so. */
   private List<GateCheck> classes(Evaluator.OfClasses after) {
     List<GateCheck> checks = new ArrayList<>();
     if (after.unseen().hits().length > 0) {
@@ -115,13 +107,22 @@ public final class Gate {
       checks.add(0, accuracy(CLASS_ACCURACY, after.forget()));
     }
     if (checks.isEmpty()) {
-      checks.add(
-          GateCheck.newBuilder(accuracy(CLASS_ACCURACY, after.forget()))
-              .setMeasured(false)
-              .setPassed(!thresholds.getHoldUnmeasured())
-              .build());
+      checks.add(unmeasured(accuracy(CLASS_ACCURACY, after.forget())));
     }
     return checks;
+  }
+
+  /**
+   * A check for which there is nothing to measure. To hold it to the threshold of a strict policy
+   * would hold the release for good, and no other rung could do better: whether a person is to
+   * decide is a question of its own.
+   */
+  private GateCheck unmeasured(GateCheck check) {
+    return GateCheck.newBuilder(check)
+        .setMeasured(false)
+        .setConclusive(false)
+        .setPassed(!thresholds.getHoldUnmeasured())
+        .build();
   }
 
   private GateCheck accuracy(String name, Evaluator.Scores scores) {
@@ -154,32 +155,59 @@ public final class Gate {
         name, before.accuracy() - after.accuracy(), paired(before, after), Optional.empty(), most);
   }
 
-  private GateCheck forgetGap(String name, Evaluator.Measured after, int[] which, double most) {
+  /**
+   * Of those samples that have a target; where none has one, of all against the holdout set, if the
+   * policy holds them to that.
+   */
+  private GateCheck forgetGap(String name, Evaluator.Measured after, int[] which) {
+    Optional<Evaluator.Expected> expected = after.expected().map(all -> all.of(which));
+    int samples = expected.map(some -> some.covered().length).orElse(0);
+    double most = thresholds.getMaxForgetGap().orElse(DEFAULT_GAP);
+    if (samples > 0) {
+      Evaluator.Scores targets = expected.orElseThrow().scores();
+      Evaluator.Scores forget = after.forget().of(expected.orElseThrow().covered());
+      return judge(
+          name,
+          forget.accuracy() - targets.accuracy(),
+          paired(forget, targets),
+          Optional.of(-most),
+          most);
+    }
     Evaluator.Scores forget = after.forget().of(which);
-    Evaluator.Scores expected =
-        after.expected().map(targets -> targets.of(which)).orElse(after.holdout());
-    Interval interval =
-        after.expected().isPresent()
-            ? paired(forget, expected)
-            : Intervals.difference(
-                forget.correct(), forget.hits().length, expected.correct(), expected.hits().length);
-    return judge(name, forget.accuracy() - expected.accuracy(), interval, Optional.of(-most), most);
+    Evaluator.Scores holdout = after.holdout();
+    GateCheck check =
+        judge(
+            name,
+            forget.accuracy() - holdout.accuracy(),
+            Intervals.difference(
+                forget.correct(), forget.hits().length, holdout.correct(), holdout.hits().length),
+            Optional.of(-most),
+            most);
+    return thresholds.getMaxForgetGap().isPresent() ? check : unmeasured(check);
   }
 
   private GateCheck membershipGap(Evaluator.Measured after, double most) {
-    Evaluation evaluation = after.evaluation();
-    double expected =
-        after
-            .expected()
-            .map(
-                targets ->
-                    Evaluator.Attack.balanced(targets.losses(), after.holdout().losses()).auc())
+    double[] holdout = after.holdout().losses();
+    Optional<Evaluator.Expected> expected = after.expected();
+    boolean partial =
+        expected.filter(of -> of.covered().length < after.forget().hits().length).isPresent();
+    double auc = after.evaluation().getMembershipAuc();
+    Interval interval = after.evaluation().getMembershipAucInterval().orElseThrow();
+    if (partial) {
+      Evaluator.Attack attack =
+          Evaluator.Attack.balanced(
+              after.forget().of(expected.orElseThrow().covered()).losses(), holdout);
+      auc = attack.auc();
+      interval = attack.interval();
+    }
+    double unseen =
+        expected
+            .map(of -> Evaluator.Attack.balanced(of.scores().losses(), holdout).auc())
             .orElse(0.5);
-    Interval interval = evaluation.getMembershipAucInterval().orElseThrow();
     return judge(
         MEMBERSHIP_GAP,
-        evaluation.getMembershipAuc() - expected,
-        new Interval(interval.getLow() - expected, interval.getHigh() - expected),
+        auc - unseen,
+        new Interval(interval.getLow() - unseen, interval.getHigh() - unseen),
         Optional.of(-most),
         most);
   }

@@ -247,7 +247,9 @@ class OfflineCommandsIT {
     }
     assertThat(report.get("controlMethod").asText()).isEqualTo("random-mask");
     assertThat(report.at("/gate/verdict").asText()).isEqualTo("RELEASE");
-    assertThat(report.at("/gate/checks")).hasSize(2);
+    assertThat(report.at("/gate/checks")).hasSize(3);
+    assertThat(report.at("/gate/checks/2/name").asText()).isEqualTo("forget_gap");
+    assertThat(report.at("/gate/checks/2/measured").asBoolean()).isFalse(); // no targets
     assertThat(report.get("trueHoldout").asBoolean()).isTrue();
     assertThat(report.get("artifactSha256").asText())
         .isEqualTo(Sha256.of(out.resolve("model.params")));

@@ -6,6 +6,7 @@ import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lethe.batching.BatchingStores;
+import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.HeldOutChunk;
 import io.lethe.events.JobKind;
 import io.lethe.events.ModelRegistered;
@@ -21,6 +22,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -92,6 +94,33 @@ class AnchorRulesTest {
 
     // Then
     assertThat(lethe.jobs()).hasSize(2).noneMatch(UnlearningJob::getHeldout);
+  }
+
+  @Test
+  void aRepairTowardTargetsTakesThemAsWell() {
+    // Given a ladder of DeepClean alone, which asks for them by its record, by its text, or not
+    UnlearningPolicy alone =
+        UnlearningPolicy.newBuilder(policy(1, YEAR)).setLadder(List.of("deepclean")).build();
+    UnlearningPolicy byRecord =
+        UnlearningPolicy.newBuilder(alone)
+            .setDeepclean(
+                DeepCleanParameters.newBuilder(alone.getDeepclean()).setTowardTargets(true).build())
+            .build();
+    UnlearningPolicy byText =
+        UnlearningPolicy.newBuilder(alone)
+            .setMethodParameters(Map.of("deepclean", "{\"towardTargets\": true}"))
+            .build();
+
+    // When
+    for (UnlearningPolicy policy : List.of(alone, byRecord, byText)) {
+      String modelId = "m" + List.of(alone, byRecord, byText).indexOf(policy);
+      lethe.register(lethe.registration(modelId, "d", policy, SHA).setRecipe("{}").build());
+    }
+
+    // Then
+    assertThat(lethe.jobs())
+        .extracting(UnlearningJob::getHeldout)
+        .containsExactly(false, true, true);
   }
 
   @Test

@@ -81,6 +81,20 @@ class ActivationsTest {
   }
 
   @Test
+  void whoAsksForMoreThanFitsMayTrainAllLayers() {
+    try (LoadedModel model = model();
+        Activations activations = new Activations(model, 1_000)) {
+      assertThat(activations.keep(DATA, new int[] {3})).isTrue();
+      assertThat(activations.keep(DATA, IntStream.range(0, 40).toArray())).isFalse();
+
+      scale(model, "conv1.weight");
+
+      int[] once = {3};
+      assertSame(logits(activations, once), CrossFit.logits(model, DATA, once));
+    }
+  }
+
+  @Test
   void aSecondMeasurementReadsNoSampleAgain() {
     AtomicInteger read = new AtomicInteger();
     SampleDataset counting =

@@ -10,6 +10,7 @@ import io.lethe.events.Interval;
 import io.lethe.events.Verdict;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class GateTest {
@@ -21,9 +22,10 @@ class GateTest {
 
     assertThat(checks)
         .extracting(GateCheck::getName)
-        .containsExactly("retain_drop", "holdout_drop");
-    assertThat(checks).extracting(GateCheck::getThreshold).containsExactly(0.05, 0.02);
-    assertThat(checks).allMatch(GateCheck::getPassed).allMatch(GateCheck::getConclusive);
+        .containsExactly("retain_drop", "holdout_drop", "forget_gap");
+    assertThat(checks).extracting(GateCheck::getThreshold).containsExactly(0.05, 0.02, 0.1);
+    assertThat(checks).allMatch(GateCheck::getPassed);
+    assertThat(checks.subList(0, 2)).allMatch(GateCheck::getConclusive);
     assertThat(checks.get(0).getValue()).isCloseTo(0.01, within(1e-12));
     assertThat(Gate.verdict(checks, true)).isEqualTo(Verdict.RELEASE);
   }
@@ -91,10 +93,50 @@ class GateTest {
   }
 
   @Test
+  void withoutTargetsACheckSaysThatForgettingWasNotMeasured() {
+    Evaluator.Measured before = measured(1000, 750, 1000);
+    Evaluator.Measured nothingForgotten = measured(1000, 750, 1000);
+
+    for (boolean strict : new boolean[] {false, true}) {
+      GateThresholds asking =
+          GateThresholds.newBuilder().setStrict(strict).setHoldUnmeasured(true).build();
+      GateCheck lenient = check(gate(strict).check(before, nothingForgotten), "forget_gap");
+      GateCheck held = check(new Gate(asking).check(before, nothingForgotten), "forget_gap");
+
+      assertThat(lenient.getMeasured()).isFalse();
+      assertThat(lenient.getConclusive()).isFalse();
+      assertThat(lenient.getPassed()).isTrue();
+      assertThat(held.getMeasured()).isFalse();
+      assertThat(held.getPassed()).isFalse();
+    }
+  }
+
+  @Test
+  void whereSomeSamplesHaveTargetsThoseAreJudgedByThem() {
+    // The first 400 of 1000 have targets, which know 300 of them; the model knows all 1000, or 280.
+    Evaluator.Measured before = measured(1000, 750, 1000);
+    int[] covered = IntStream.range(0, 400).toArray();
+    Evaluator.Expected expected = new Evaluator.Expected(covered, first(300, 400));
+
+    List<GateCheck> known =
+        gate(false).check(before, expecting(measured(1000, 750, 1000), expected));
+    List<GateCheck> forgotten =
+        gate(false).check(before, expecting(measured(1000, 750, 280), expected));
+
+    assertThat(check(known, "forget_gap").getMeasured()).isTrue();
+    assertThat(check(known, "forget_gap").getValue()).isCloseTo(0.25, within(1e-12));
+    assertThat(check(known, "forget_gap").getPassed()).isFalse();
+    assertThat(check(known, "membership_gap").getPassed()).isFalse();
+    assertThat(check(forgotten, "forget_gap").getValue()).isCloseTo(-0.05, within(1e-12));
+    assertThat(check(forgotten, "forget_gap").getPassed()).isTrue();
+    assertThat(check(forgotten, "membership_gap").getPassed()).isTrue();
+  }
+
+  @Test
   void earlierErasedSamplesAreHeldToAsWell() {
     // 200 of 1000 forget samples are earlier ones, which came back: 5 % of all, a quarter of these
     Evaluator.Measured after = expecting(measured(1000, 750, 800), 750);
-    int[] earlier = java.util.stream.IntStream.range(700, 900).toArray();
+    int[] earlier = IntStream.range(700, 900).toArray();
     Evaluator.Measured withEarlier =
         new Evaluator.Measured(
             after.evaluation(),
@@ -231,12 +273,18 @@ class GateTest {
   }
 
   private static Evaluator.Measured expecting(Evaluator.Measured measured, int hits) {
+    int[] all = IntStream.range(0, measured.forget().hits().length).toArray();
+    return expecting(measured, new Evaluator.Expected(all, scores(hits)));
+  }
+
+  private static Evaluator.Measured expecting(
+      Evaluator.Measured measured, Evaluator.Expected expected) {
     return new Evaluator.Measured(
         measured.evaluation(),
         measured.forget(),
         measured.retain(),
         measured.holdout(),
-        Optional.of(scores(hits)),
+        Optional.of(expected),
         measured.earlier(),
         measured.retainLogP(),
         measured.ofClasses());
