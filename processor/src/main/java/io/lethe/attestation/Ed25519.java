@@ -25,6 +25,9 @@ import org.slf4j.LoggerFactory;
 final class Ed25519 {
   static final String ALGORITHM = "Ed25519";
 
+  /** What the native signer takes: it gathers a message before it signs it, up to 1 MiB. */
+  static final int MOST_BYTES = 1 << 20;
+
   private static final Logger log = LoggerFactory.getLogger(Ed25519.class);
 
   /**
@@ -38,17 +41,22 @@ final class Ed25519 {
       "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
           + "d25bf5f0595bbe24655141438e7a100b";
 
+  private static final Provider JDK = Security.getProviders("Signature." + ALGORITHM)[0];
   private static final Provider PROVIDER = provider();
 
   private Ed25519() {}
 
-  /** A signer without a key. */
+  /** A signer without a key, of messages of at most {@link #MOST_BYTES}. */
   static Signature signature() throws GeneralSecurityException {
     return Signature.getInstance(ALGORITHM, PROVIDER);
   }
 
+  /** A signer without a key, of messages of any length. */
+  static Signature signatureOfAnyLength() throws GeneralSecurityException {
+    return Signature.getInstance(ALGORITHM, JDK);
+  }
+
   private static Provider provider() {
-    Provider jdk = Security.getProviders("Signature." + ALGORITHM)[0];
     try {
       Provider accp = AmazonCorrettoCryptoProvider.INSTANCE;
       if (AmazonCorrettoCryptoProvider.INSTANCE.getLoadingError() != null) {
@@ -61,7 +69,7 @@ final class Ed25519 {
     } catch (LinkageError | GeneralSecurityException | RuntimeException e) {
       log.info("native Ed25519 cannot be used, the JDK's is: {}", e.toString());
     }
-    return jdk;
+    return JDK;
   }
 
   /** Whether the provider makes the RFC's signature with a key that the JDK read. */

@@ -43,7 +43,7 @@ public final class SigningKey {
   private SigningKey(KeyPair pair) {
     this.privateKey = pair.getPrivate();
     this.publicKey = new VerificationKey(pair.getPublic());
-    this.signers = ThreadLocal.withInitial(this::signer);
+    this.signers = ThreadLocal.withInitial(() -> keyed(Ed25519::signature));
   }
 
   /**
@@ -81,7 +81,10 @@ public final class SigningKey {
   /** The signature of {@code message}, 64 bytes. */
   public byte[] sign(byte[] message) {
     try {
-      Signature signer = signers.get();
+      Signature signer =
+          message.length <= Ed25519.MOST_BYTES
+              ? signers.get()
+              : keyed(Ed25519::signatureOfAnyLength);
       signer.update(message);
       return signer.sign(); // and is ready for the next message
     } catch (SignatureException e) {
@@ -90,9 +93,14 @@ public final class SigningKey {
     }
   }
 
-  private Signature signer() {
+  /** Makes a signer without a key. */
+  private interface Maker {
+    Signature make() throws GeneralSecurityException;
+  }
+
+  private Signature keyed(Maker maker) {
     try {
-      Signature signer = Ed25519.signature();
+      Signature signer = maker.make();
       signer.initSign(privateKey);
       return signer;
     } catch (GeneralSecurityException e) {

@@ -163,10 +163,11 @@ final class Anchors {
             .build();
     ModelState named =
         ModelState.newBuilder(anchoring).setJobId(Jobs.id(anchoring, "anchor")).build();
+    String modelId = state.getRegistration().getModelId();
+    // An earlier version may be registered anew.
+    stores.deleteObsolete(modelId, state.getAnchorUri());
     List<String> obsolete =
-        stores.obsolete(state.getRegistration().getModelId()).stream()
-            .filter(uri -> !uri.equals(served))
-            .toList();
+        stores.obsolete(modelId).stream().filter(uri -> !uri.equals(served)).toList();
     jobs.offer(job(named).setFisher(true).setObsoleteArtifacts(obsolete).build());
     return named;
   }

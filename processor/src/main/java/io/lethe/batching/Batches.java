@@ -10,8 +10,9 @@ import io.lethe.state.Phase;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
@@ -184,7 +185,7 @@ final class Batches {
     String modelId = state.getRegistration().getModelId();
     TreeSet<String> samples = new TreeSet<>();
     TreeSet<String> classes = new TreeSet<>();
-    List<ErasureTask> passedOver = new ArrayList<>();
+    SortedMap<Long, ErasureTask> passedOver = new TreeMap<>();
     BatchTrace trace = new BatchTrace();
     boolean ofClasses = false;
     int requests = 0;
@@ -209,7 +210,7 @@ final class Batches {
           break;
         }
         if (requests > 0 && otherKind) {
-          passedOver.add(task);
+          passedOver.put(BatchingStores.sequence(entry.key), task);
           continue;
         }
         ofClasses = !task.getClasses().isEmpty();

@@ -18,6 +18,7 @@ import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import io.lethe.streams.TracedContext;
 import io.lethe.topics.Registrations;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.Optional;
@@ -50,6 +51,11 @@ import org.slf4j.LoggerFactory;
  * is lost where a person is waited for: the batch keeps its tasks.
  */
 final class Batching {
+  private static final int MODELS_PER_TICK = 1_000;
+
+  /** Half of the default tick, so that records get as much. */
+  private static final Duration TICK_TIME = Duration.ofMillis(500);
+
   private static final Logger log = LoggerFactory.getLogger(Batching.class);
 
   private final TracedContext<String, BatchingOutput> context;
@@ -345,10 +351,18 @@ final class Batching {
     emitter.flush();
   }
 
-  /** Fires what is old enough and offers lost and failed jobs again. */
+  /**
+   * Fires what is old enough and offers lost and failed jobs again. What a tick does not come to is
+   * first in the next: all of it belongs to one transaction, which must end in time however much
+   * has become due at once.
+   */
   void onTick() {
-    for (String modelId : stores.due(emitter.now())) {
+    Instant began = emitter.now();
+    for (String modelId : stores.due(began, MODELS_PER_TICK)) {
       put(jobs.offerAgainIfDue(goOn(stores.model(modelId))));
+      if (emitter.now().isAfter(began.plus(TICK_TIME))) {
+        return;
+      }
     }
   }
 

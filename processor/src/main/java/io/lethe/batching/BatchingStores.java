@@ -139,12 +139,12 @@ public final class BatchingStores {
     models.put(modelId, ModelState.newBuilder(state).setDeadlineAt(deadline.orElse(null)).build());
   }
 
-  /** Models whose deadline is not after the given time. */
-  List<String> due(Instant now) {
+  /** At most so many models whose deadline is not after the given time, the longest due first. */
+  List<String> due(Instant now, int limit) {
     List<String> due = new ArrayList<>();
     try (KeyValueIterator<Bytes, byte[]> range =
         deadlines.range(null, deadlineKey(now.plusMillis(1), ""))) {
-      while (range.hasNext()) {
+      while (range.hasNext() && due.size() < limit) {
         byte[] key = range.next().key.get();
         due.add(new String(key, Long.BYTES, key.length - Long.BYTES, StandardCharsets.UTF_8));
       }

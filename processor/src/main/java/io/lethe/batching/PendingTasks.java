@@ -4,7 +4,8 @@ import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestEventKind;
 import java.time.Instant;
-import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
@@ -40,12 +41,16 @@ final class PendingTasks {
         .build();
   }
 
-  /** Lets tasks that wait, as they are, wait behind all others. */
-  ModelState behind(ModelState state, List<ErasureTask> tasks) {
+  /**
+   * Lets tasks that wait, as they are, wait behind all others.
+   *
+   * @param tasks by their sequence numbers, in the order in which they are to wait
+   */
+  ModelState behind(ModelState state, SortedMap<Long, ErasureTask> tasks) {
     long next = state.getNextTask();
-    for (ErasureTask task : tasks) {
-      stores.deleteTask(stores.sequence(task), task);
-      stores.putTask(next++, task);
+    for (Map.Entry<Long, ErasureTask> entry : tasks.entrySet()) {
+      stores.deleteTask(entry.getKey(), entry.getValue());
+      stores.putTask(next++, entry.getValue());
     }
     return ModelState.newBuilder(state).setNextTask(next).build();
   }

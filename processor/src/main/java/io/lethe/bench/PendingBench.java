@@ -153,7 +153,8 @@ public final class PendingBench {
   /** Returns when the tasks of the requests wait. */
   private void send(StreamApp app, Sender sender, Topics topics, int from, int to) {
     for (int i = from; i < to; i++) {
-      sender.send(topics.deletionRequests(), "subject-" + i, request(i));
+      DeletionRequest request = request(i);
+      sender.send(topics.deletionRequests(), request.getRequestId().toString(), request);
     }
     sender.flush();
     awaitPending(app, to);

@@ -100,7 +100,11 @@ public final class Topics {
             .compacted();
     modelVersions = declare.event("model-versions", ModelVersion.class).keyedBy(MODEL).compacted();
     erasureReceipts =
-        declare.event("erasure-receipts", ErasureReceipt.class).keyedBy(REQUEST).compacted();
+        declare
+            .event("erasure-receipts", ErasureReceipt.class)
+            .keyedBy(REQUEST)
+            .upTo(16 * MIB) // of a request to tens of thousands of models
+            .compacted();
     requestSignals =
         declare.event("request-signals", RequestSignal.class).keyedBy(REQUEST).kept(TWO_MONTHS);
     requestFeedback =

@@ -301,10 +301,13 @@ public final class LetheTopology {
                 .withStreamPartitioner(toIntakePartition()));
   }
 
-  /** Where a request belongs: with its subject's lineage, whatever key it came under. */
-  private static String keyOf(String key, DeletionRequest request) {
+  /**
+   * Where a request belongs, whatever key it came under: with its subject's lineage; without a
+   * subject where all that come under its id meet, so that one that is sent again is known.
+   */
+  static String keyOf(String key, DeletionRequest request) {
     return request.getCommand() == RequestCommand.ERASE
-        ? request.getSelector().getSubjectId().orElse(key)
+        ? request.getSelector().getSubjectId().orElseGet(() -> request.getRequestId().toString())
         : key;
   }
 

@@ -62,6 +62,20 @@ class SigningKeyTest {
   }
 
   @Test
+  void signsMessagesThatTheNativeSignerDoesNotTake() {
+    SigningKey key = SigningKey.ofSeed(new byte[32]);
+    for (int more : new int[] {0, 1, 1 << 20}) {
+      byte[] message = new byte[Ed25519.MOST_BYTES + more];
+
+      byte[] signature = key.sign(message);
+
+      assertThat(key.publicKey().verify(message, signature)).isTrue();
+      message[Ed25519.MOST_BYTES - 1] ^= 1;
+      assertThat(key.publicKey().verify(message, signature)).isFalse();
+    }
+  }
+
+  @Test
   void newKeyIsItsOwnersAloneAndStays() throws IOException {
     // Given
     Path file = directory.resolve("keys/signing.pem");

@@ -91,6 +91,23 @@ class OutcomeRulesTest {
   }
 
   @Test
+  void aTickLooksAtNoMoreModelsThanOneTransactionTakes() {
+    // Given: more models than that, all of whose jobs are lost at the same time
+    for (int model = 0; model <= 1_000; model++) {
+      lethe.register("m" + model, "d", policy(1, Duration.ofDays(365)));
+    }
+    int offered = lethe.jobs().size();
+
+    // When
+    lethe.advance(Duration.ofHours(2));
+
+    // Then
+    assertThat(lethe.jobs()).hasSize(1_000);
+    lethe.advance(Duration.ofSeconds(1));
+    assertThat(lethe.jobs()).hasSize(offered - 1_000);
+  }
+
+  @Test
   void aReleaseThatLacksSomethingDoesNotWaitForItsUpdate() {
     // Given
     UnlearningJob job = lethe.onlyJob();

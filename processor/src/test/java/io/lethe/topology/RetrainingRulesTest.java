@@ -266,6 +266,28 @@ class RetrainingRulesTest {
   }
 
   @Test
+  void anEarlierVersionThatIsRegisteredAnewIsNotDeleted() {
+    // Given: a release that a later registration has made obsolete
+    anchored(of(CompletionStage.UNLEARNED).build());
+    unlearned("alice", "s1");
+    lethe.register("m", "d", policy(1, YEAR), "d".repeat(64));
+    lethe.retire("m");
+
+    // When
+    lethe.register(
+        lethe
+            .registration("m", "d", policy(1, YEAR), "e".repeat(64))
+            .setArtifactUri("file:/models/next")
+            .build());
+
+    // Then: not now, and not with a later anchor while it is the model's
+    lethe.jobs();
+    assertThat(lethe.model("m").getAnchorUri()).isEqualTo("file:/models/next");
+    lethe.register("m", "d", policy(1, YEAR), "f".repeat(64));
+    assertThat(lethe.onlyJob().getObsoleteArtifacts()).isEmpty();
+  }
+
+  @Test
   void aPolicyOfARetrainedModelMayChangeWithoutANewAnchor() {
     // Given
     anchored(of(CompletionStage.UNLEARNED).build());

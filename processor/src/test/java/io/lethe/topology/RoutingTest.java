@@ -5,12 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lethe.events.DeletionRequest;
 import io.lethe.events.RequestStatus;
+import io.lethe.events.Selector;
+import io.lethe.events.SelectorKind;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.apache.kafka.streams.processor.api.MockProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
 import org.junit.jupiter.api.Test;
@@ -46,6 +49,28 @@ class RoutingTest {
     for (int partition = 0; partition < PARTITIONS; partition++) {
       assertThat(found.get(partition)).isEqualTo(partition == home);
     }
+  }
+
+  @Test
+  void aRequestWithoutASubjectBelongsWhereItsIdDoesWhateverItsKey() {
+    UUID id = new UUID(1, 2);
+    Selector classes =
+        Selector.newBuilder().setKind(SelectorKind.CLASS).setClasses(List.of("3")).build();
+    Selector subject =
+        Selector.newBuilder().setKind(SelectorKind.SUBJECT).setSubjectId("alice").build();
+
+    for (String key : new String[] {null, "anything"}) {
+      assertThat(LetheTopology.keyOf(key, request(id, classes))).isEqualTo(id.toString());
+      assertThat(LetheTopology.keyOf(key, request(id, subject))).isEqualTo("alice");
+    }
+  }
+
+  private static DeletionRequest request(UUID id, Selector selector) {
+    return DeletionRequest.newBuilder()
+        .setRequestId(id)
+        .setSelector(selector)
+        .setReceivedAt(TopologyFixture.START)
+        .build();
   }
 
   @Test
