@@ -60,8 +60,8 @@ public final class Influence implements UnlearningMethod {
    * @param update which step; INFLUENCE
    * @param loss of the head; CROSS_ENTROPY
    * @param ridge λ, L2 penalty of the head over the sum of losses, > 0; 1
-   * @param retainSamples retained samples that the Hessian sums over, ≥ 1; 20000, beyond which it
-   *     is scaled up from a seeded choice
+   * @param retainSamples retained samples that the Hessian sums over, ≥ 1; 20000. From a seeded
+   *     choice it is scaled up to all that are retained
    * @param steps Newton steps at most, ≥ 1; 20
    * @param iterations of conjugate gradients per step at most, ≥ 1; 500
    */
@@ -108,7 +108,8 @@ public final class Influence implements UnlearningMethod {
             task.repairPool(),
             parameters.retainSamples(),
             Sampling.mix(task.seed(), Sampling.RESERVOIR));
-    double scale = (double) task.repairPool().length / retained.length;
+    // Of all that is retained: where there is no holdout set, the pool leaves out a tenth of it.
+    double scale = (double) task.retainSums().samples() / retained.length;
     try (GradientMode off = GradientMode.off();
         NDManager job = task.model().manager().newSubManager()) {
       Samples retain = samples(task, row, retained, job);

@@ -127,6 +127,40 @@ class LayerMethodsTest {
   }
 
   @Test
+  void aStepFromSomeOfTheRetainedSamplesIsAsLongAsFromAll() {
+    int[] half =
+        IntStream.range(0, Cases.RETAIN.length / 2).map(i -> Cases.RETAIN[2 * i]).toArray();
+    double[][] anchor = ridge(Sampling.complement(400));
+    try (LoadedModel model = linear()) {
+      assign(model, anchor);
+      UnlearningTask all = task(model);
+
+      new Influence(parameters(Influence.Update.INFLUENCE, Influence.Loss.SQUARED))
+          .apply(withPool(all, half));
+
+      double[][] left = ridge(Cases.RETAIN);
+      assertThat(distance(weights(model), left)).isLessThan(0.5 * distance(anchor, left));
+    }
+  }
+
+  private static UnlearningTask withPool(UnlearningTask task, int[] pool) {
+    return new UnlearningTask(
+        task.model(),
+        task.dataset(),
+        task.forget(),
+        task.forgetClasses(),
+        pool,
+        task.unseen(),
+        task.retainSums(),
+        task.erasedSums(),
+        task.targets(),
+        task.retraining(),
+        task.policy(),
+        task.seed(),
+        task.progress());
+  }
+
+  @Test
   void newtonOnRidgeRegressionReachesTheClosedFormFromAnywhere() {
     try (LoadedModel model = linear()) {
       new Influence(parameters(Influence.Update.NEWTON, Influence.Loss.SQUARED)).apply(task(model));
