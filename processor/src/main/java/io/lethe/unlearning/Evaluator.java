@@ -252,7 +252,8 @@ public final class Evaluator {
         Evaluation.newBuilder()
             .setForget(onForget.metrics())
             .setRetain(byClass(onRetain, dataset, retain))
-            .setHoldout(byClass(onHoldout, holdout, holdoutSamples));
+            .setHoldout(byClass(onHoldout, holdout, holdoutSamples))
+            .setTrueHoldout(holdout != dataset);
     Attack attack = Attack.balanced(onForget.losses(), onHoldout.losses());
     evaluation.setMembershipAuc(attack.auc()).setMembershipAucInterval(attack.interval());
     if (early.length > 0) {

@@ -135,6 +135,7 @@ class UnlearningPipelineTest {
     assertThat(result.batchFisher().samples()).isEqualTo(20);
     assertThat(result.selectedFraction()).isBetween(0.09, 0.11);
     assertThat(result.trueHoldout()).isTrue();
+    assertThat(result.after().getTrueHoldout()).contains(true);
     assertThat(result.before().getHoldout().getSamples()).isEqualTo(60);
     assertThat(result.before().getRetain().getSamples()).isEqualTo(220);
     assertThat(result.checks())
@@ -167,6 +168,7 @@ class UnlearningPipelineTest {
             Progress.NONE);
 
     assertThat(result.trueHoldout()).isFalse();
+    assertThat(result.after().getTrueHoldout()).contains(false);
     int holdout = result.before().getHoldout().getSamples();
     assertThat(holdout)
         .isEqualTo(
