@@ -127,9 +127,9 @@ public final class HeldoutMatch implements UnlearningMethod {
     Minibatches retain =
         new Minibatches(
             reservoir, parameters.retainBatch(), Sampling.mix(task.seed(), Sampling.REPAIR));
-    int[] both = IntStream.concat(Arrays.stream(reservoir), Arrays.stream(task.forget())).toArray();
-    TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
-    try (FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
+    int[] both = with(reservoir, task.forget());
+    try (TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
+        FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
       float[] outputs = part.outputs(reservoir);
       HeldOutTargets held =
           HeldOutTargets.of(outputs.length / reservoir.length, reservoir, outputs);
@@ -186,6 +186,10 @@ public final class HeldoutMatch implements UnlearningMethod {
         Sampling.mix(task.seed(), Sampling.RESERVOIR));
   }
 
+  private static int[] with(int[] reservoir, int[] forget) {
+    return IntStream.concat(Arrays.stream(reservoir), Arrays.stream(forget)).toArray();
+  }
+
   /**
    * What a run took.
    *
@@ -238,16 +242,17 @@ public final class HeldoutMatch implements UnlearningMethod {
       Minibatches retain =
           new Minibatches(
               reservoir, parameters.retainBatch(), Sampling.mix(task.seed(), Sampling.REPAIR));
-      TrainedPart part = new TrainedPart(task, parameters.trainedShare(), reservoir);
-      try (FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
+      try (TrainedPart part =
+              new TrainedPart(task, parameters.trainedShare(), with(reservoir, task.forget()));
+          FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
         rounds(
             task,
             parameters.withSteps(steps),
             (scope, rate) ->
                 Matching.toLabels(task, adam, scope, rate, retain.next(), part::logits),
             () -> false);
+        return new Applied(part.selected(), weights(task), 0, FineTuning.since(start));
       }
-      return new Applied(part.selected(), weights(task), 0, FineTuning.since(start));
     }
 
     @Override
