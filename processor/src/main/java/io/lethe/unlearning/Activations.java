@@ -4,8 +4,11 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.core.Linear;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
@@ -15,6 +18,7 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -48,6 +52,8 @@ public final class Activations implements AutoCloseable {
   private long bytesPerSample;
   private NDList lower;
   private NDList asKept = new NDList();
+  private WhitenedRows whitened;
+  private SampleDataset whitenedOf;
 
   /** Of a dataset: a row per sample, and which it is. */
   private static final class Rows {
@@ -225,12 +231,55 @@ public final class Activations implements AutoCloseable {
     if (rows == null || !Arrays.stream(samples).allMatch(rows.of::containsKey)) {
       return model.logits(input(dataset, samples, scope));
     }
+    return row.run(gather(rows, samples, scope), first, row.layers().size());
+  }
+
+  private static NDArray gather(Rows rows, int[] samples, NDManager scope) {
     long[] wanted = Arrays.stream(samples).mapToLong(rows.of::get).toArray();
     scope.tempAttachAll(rows.values);
-    return row.run(
-        rows.values.get(scope.create(wanted, new Shape(wanted.length))),
-        first,
-        row.layers().size());
+    return rows.values.get(scope.create(wanted, new Shape(wanted.length)));
+  }
+
+  /**
+   * Writes the first layer above the border for whitened inputs, until the result is closed. The
+   * whitened inputs are kept as well.
+   *
+   * @param samples positions in the dataset
+   * @return empty where that layer is not a dense one with a bias, where it is not in single
+   *     precision, where the samples are not kept, or where its inputs cannot be whitened
+   */
+  public Optional<Whitening> whiten(SampleDataset dataset, int[] samples) {
+    Rows rows = kept.get(dataset);
+    Block layer = first == 0 ? null : row.layers().get(first);
+    int[] distinct = Arrays.stream(samples).sorted().distinct().toArray();
+    if (rows == null
+        || !(layer instanceof Linear)
+        || model.dataType() != DataType.FLOAT32
+        || !Arrays.stream(distinct).allMatch(rows.of::containsKey)) {
+      return Optional.empty();
+    }
+    Optional<NDArray> weight = LayersInARow.parameter(layer, Parameter.Type.WEIGHT);
+    Optional<NDArray> bias = LayersInARow.parameter(layer, Parameter.Type.BIAS);
+    if (bias.isEmpty() || rows.values.getShape().dimension() != 2) {
+      return Optional.empty();
+    }
+    if (whitenedOf != dataset || !whitened.isOf(distinct)) {
+      dropWhitened();
+      try (NDManager scope = owner.newSubManager()) {
+        whitened = WhitenedRows.of(owner, distinct, gather(rows, distinct, scope)).orElse(null);
+      }
+      whitenedOf = whitened == null ? null : dataset;
+    }
+    return Optional.ofNullable(whitened)
+        .map(inputs -> new Whitening(inputs, row, first, owner, weight.get(), bias.get()));
+  }
+
+  private void dropWhitened() {
+    if (whitened != null) {
+      whitened.close();
+    }
+    whitened = null;
+    whitenedOf = null;
   }
 
   private void forget() {
@@ -239,6 +288,7 @@ public final class Activations implements AutoCloseable {
   }
 
   private void drop() {
+    dropWhitened();
     forget();
     asKept.close();
     asKept = new NDList();

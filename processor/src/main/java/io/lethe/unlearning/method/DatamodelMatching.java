@@ -100,8 +100,7 @@ public final class DatamodelMatching implements UnlearningMethod {
         HeldOutTargets.of(predicted.length / task.forget().length, task.forget(), predicted);
     task.progress().at(JobStage.METHOD, 1, 1);
     double prepared = FineTuning.since(start);
-    List<Integer> selected =
-        HeldoutMatch.match(task, parameters.matching(), Optional.of(targets)).selected();
+    List<Integer> selected = HeldoutMatch.match(task, parameters.matching(), targets).selected();
     return new Applied(
         selected,
         task.model().weights().stream().mapToLong(w -> w.array().getShape().size()).sum(),

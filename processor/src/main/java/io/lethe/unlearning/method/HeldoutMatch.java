@@ -13,6 +13,7 @@ import io.lethe.unlearning.UnlearningTask;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 
 /**
@@ -50,24 +51,18 @@ public final class HeldoutMatch implements UnlearningMethod {
   public static final String NAME = "heldout-match";
 
   private final HeldoutMatchParameters parameters;
-  private final boolean toTargets;
 
   /** Steps that the last run took, which its control takes too. */
   private int steps;
 
   public HeldoutMatch(HeldoutMatchParameters parameters) {
-    this(parameters, true);
-  }
-
-  private HeldoutMatch(HeldoutMatchParameters parameters, boolean toTargets) {
     this.parameters = parameters;
-    this.toTargets = toTargets;
     steps = parameters.steps();
   }
 
   @Override
   public String name() {
-    return toTargets ? NAME : "fine-tune";
+    return NAME;
   }
 
   @Override
@@ -82,16 +77,17 @@ public final class HeldoutMatch implements UnlearningMethod {
   public Applied apply(UnlearningTask task) {
     long start = System.nanoTime();
     task.progress().at(JobStage.METHOD, 0, 1);
-    Optional<HeldOutTargets> targets = toTargets ? Optional.of(targets(task)) : Optional.empty();
+    HeldOutTargets targets = targets(task);
     task.progress().at(JobStage.METHOD, 1, 1);
     double prepared = FineTuning.since(start);
     Matched matched = match(task, parameters, targets);
     steps = matched.steps();
     return new Applied(
-        matched.selected(),
-        task.model().weights().stream().mapToLong(w -> w.array().getShape().size()).sum(),
-        prepared,
-        FineTuning.since(start) - prepared);
+        matched.selected(), weights(task), prepared, FineTuning.since(start) - prepared);
+  }
+
+  private static long weights(UnlearningTask task) {
+    return task.model().weights().stream().mapToLong(w -> w.array().getShape().size()).sum();
   }
 
   private static HeldOutTargets targets(UnlearningTask task) {
@@ -120,59 +116,78 @@ public final class HeldoutMatch implements UnlearningMethod {
   /**
    * Fine-tunes toward targets on the forget set, and holds the outputs on a reservoir.
    *
-   * @param targets of the forget samples; without them only the reservoir is held
+   * @param targets of the forget samples
    */
   static Matched match(
-      UnlearningTask task, HeldoutMatchParameters parameters, Optional<HeldOutTargets> targets) {
-    int[] reservoir =
-        Sampling.choose(
-            task.repairPool(),
-            parameters.reservoirSamples(),
-            Sampling.mix(task.seed(), Sampling.RESERVOIR));
+      UnlearningTask task, HeldoutMatchParameters parameters, HeldOutTargets targets) {
+    int[] reservoir = reservoir(task, parameters);
     Minibatches forget =
         new Minibatches(
             task.forget(), parameters.forgetBatch(), Sampling.mix(task.seed(), Sampling.FORGET));
     Minibatches retain =
         new Minibatches(
             reservoir, parameters.retainBatch(), Sampling.mix(task.seed(), Sampling.REPAIR));
-    int[] both =
-        IntStream.concat(
-                Arrays.stream(reservoir),
-                targets.isPresent() ? Arrays.stream(task.forget()) : IntStream.empty())
-            .toArray();
-    TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
-    try (FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
+    int[] both = with(reservoir, task.forget());
+    try (TrainedPart part = new TrainedPart(task, parameters.trainedShare(), both);
+        FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
       float[] outputs = part.outputs(reservoir);
       HeldOutTargets held =
           HeldOutTargets.of(outputs.length / reservoir.length, reservoir, outputs);
-      int done = 0;
-      while (done < parameters.steps()) {
-        int steps = Math.min(parameters.roundSteps(), parameters.steps() - done);
-        FineTuning.run(
-            task,
-            new FineTuning.Part(done, steps, parameters.steps()),
-            TrainingRecipe.Schedule.ONE_CYCLE,
-            parameters.learningRate(),
-            (scope, rate) ->
-                Matching.step(
-                    task,
-                    adam,
-                    scope,
-                    rate,
-                    held,
-                    retain.next(),
-                    targets.orElse(held),
-                    targets.isPresent() ? forget.next() : new int[0],
-                    parameters.weights(),
-                    part::logits));
-        done += steps;
-        if (targets.isPresent()
-            && marginDistance(task, targets.get(), part) <= parameters.tolerance()) {
-          break;
-        }
-      }
+      int done =
+          rounds(
+              task,
+              parameters,
+              (scope, rate) ->
+                  Matching.step(
+                      task,
+                      adam,
+                      scope,
+                      rate,
+                      held,
+                      retain.next(),
+                      targets,
+                      forget.next(),
+                      parameters.weights(),
+                      part::logits),
+              () -> marginDistance(task, targets, part) <= parameters.tolerance());
       return new Matched(part.selected(), done);
     }
+  }
+
+  /**
+   * Takes steps in rounds.
+   *
+   * @param isEnough asked after each round
+   * @return steps taken
+   */
+  private static int rounds(
+      UnlearningTask task,
+      HeldoutMatchParameters parameters,
+      FineTuning.Step step,
+      BooleanSupplier isEnough) {
+    int done = 0;
+    do {
+      int steps = Math.min(parameters.roundSteps(), parameters.steps() - done);
+      FineTuning.run(
+          task,
+          new FineTuning.Part(done, steps, parameters.steps()),
+          TrainingRecipe.Schedule.ONE_CYCLE,
+          parameters.learningRate(),
+          step);
+      done += steps;
+    } while (done < parameters.steps() && !isEnough.getAsBoolean());
+    return done;
+  }
+
+  private static int[] reservoir(UnlearningTask task, HeldoutMatchParameters parameters) {
+    return Sampling.choose(
+        task.repairPool(),
+        parameters.reservoirSamples(),
+        Sampling.mix(task.seed(), Sampling.RESERVOIR));
+  }
+
+  private static int[] with(int[] reservoir, int[] forget) {
+    return IntStream.concat(Arrays.stream(reservoir), Arrays.stream(forget)).toArray();
   }
 
   /**
@@ -201,9 +216,48 @@ public final class HeldoutMatch implements UnlearningMethod {
     return Math.sqrt(sum / forget.length);
   }
 
-  /** As many steps that hold the anchor's outputs on the reservoir, without anything to forget. */
   @Override
   public UnlearningMethod control(Applied applied) {
-    return new HeldoutMatch(parameters.withSteps(steps), false);
+    return new Control(parameters, steps);
+  }
+
+  /**
+   * The same without knowledge of what to forget: as many steps, at the same rates, of the same
+   * layers, on the same reservoir, toward its labels (see {@link FineTune}). To hold the anchor's
+   * outputs alone would be no control: the anchor is where that loss is least, and no step moves
+   * it.
+   *
+   * @param steps that the method took
+   */
+  private record Control(HeldoutMatchParameters parameters, int steps) implements UnlearningMethod {
+    @Override
+    public String name() {
+      return FineTune.NAME;
+    }
+
+    @Override
+    public Applied apply(UnlearningTask task) {
+      long start = System.nanoTime();
+      int[] reservoir = reservoir(task, parameters);
+      Minibatches retain =
+          new Minibatches(
+              reservoir, parameters.retainBatch(), Sampling.mix(task.seed(), Sampling.REPAIR));
+      try (TrainedPart part =
+              new TrainedPart(task, parameters.trainedShare(), with(reservoir, task.forget()));
+          FusedAdam adam = new FusedAdam(task.model().manager(), part.weights())) {
+        rounds(
+            task,
+            parameters.withSteps(steps),
+            (scope, rate) ->
+                Matching.toLabels(task, adam, scope, rate, retain.next(), part::logits),
+            () -> false);
+        return new Applied(part.selected(), weights(task), 0, FineTuning.since(start));
+      }
+    }
+
+    @Override
+    public UnlearningMethod control(Applied applied) {
+      return this;
+    }
   }
 }

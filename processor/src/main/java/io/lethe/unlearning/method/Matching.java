@@ -84,6 +84,50 @@ final class Matching {
   }
 
   /**
+   * One update toward the labels of samples, by their mean cross-entropy.
+   *
+   * @return the loss before it
+   */
+  static double toLabels(
+      UnlearningTask task,
+      Optimizer optimizer,
+      NDManager scope,
+      double rate,
+      int[] samples,
+      HeldoutMatch.Outputs outputs) {
+    NDArray logits = outputs.of(samples, scope);
+    Result result =
+        ofLabels(
+            logits.toType(DataType.FLOAT32, false).toFloatArray(),
+            Arrays.stream(samples).map(task.dataset()::label).toArray());
+    optimizer.step(
+        logits,
+        scope.create(result.gradient(), logits.getShape()).toType(logits.getDataType(), false),
+        rate);
+    return result.loss();
+  }
+
+  /**
+   * Mean cross-entropy.
+   *
+   * @param logits row-major (samples, classes)
+   */
+  static Result ofLabels(float[] logits, int[] labels) {
+    Matching matching = new Matching(logits.length / labels.length);
+    float[] gradient = new float[logits.length];
+    for (int row = 0; row < labels.length; row++) {
+      logSoftmax(logits, row * matching.classes, matching.logP);
+      matching.loss -= matching.logP[labels[row]] / labels.length;
+      for (int c = 0; c < matching.classes; c++) {
+        double wanted = c == labels[row] ? 1 : 0;
+        gradient[row * matching.classes + c] =
+            (float) ((Math.exp(matching.logP[c]) - wanted) / labels.length);
+      }
+    }
+    return new Result(matching.loss, gradient);
+  }
+
+  /**
    * @param logits the model's, row-major (forget + retain, classes)
    * @param targets logits of the forget samples, likewise
    * @param hold logits of the retained samples

@@ -7,8 +7,10 @@ import io.lethe.model.GradientMode;
 import io.lethe.model.LoadedModel;
 import io.lethe.unlearning.Activations;
 import io.lethe.unlearning.UnlearningTask;
+import io.lethe.unlearning.Whitening;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The weights that a method trains, and the model's outputs as a function of them.
@@ -18,12 +20,16 @@ import java.util.List;
  * is taken from the task's {@link Activations}: a step costs the last layers alone. A network with
  * convolutions below and most weights in a dense layer takes steps several times as fast. Of any
  * other model, and where the samples' activations are too many to keep, it is all weights.
+ *
+ * <p>Where the first of the last layers is a dense one it is trained in the coordinates of {@link
+ * Whitening whitened inputs}; only closing this gives its weights their meaning back.
  */
-final class TrainedPart {
+final class TrainedPart implements AutoCloseable {
   private static final int BATCH = 256;
 
   private final UnlearningTask task;
   private final List<NDArray> weights;
+  private final Optional<Whitening> whitening;
 
   /**
    * @param share of all weights that is to be trained, above 0, at most 1
@@ -38,6 +44,7 @@ final class TrainedPart {
             .map(LoadedModel.Weight::array)
             .filter(array -> !kept || !activations.isBelow(array))
             .toList();
+    whitening = kept ? activations.whiten(task.dataset(), samples) : Optional.empty();
   }
 
   /** The arrays that are trained, in the model's order. */
@@ -65,7 +72,9 @@ final class TrainedPart {
    * @return (samples, classes)
    */
   NDArray logits(int[] samples, NDManager scope) {
-    return task.activations().logits(task.dataset(), samples, scope);
+    return whitening
+        .map(written -> written.logits(samples, scope))
+        .orElseGet(() -> task.activations().logits(task.dataset(), samples, scope));
   }
 
   /** The model's outputs as it stands, float32 (samples, classes), row-major. */
@@ -87,5 +96,10 @@ final class TrainedPart {
       }
     }
     return all;
+  }
+
+  @Override
+  public void close() {
+    whitening.ifPresent(Whitening::close);
   }
 }

@@ -22,6 +22,7 @@ import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.MethodCatalogue;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.SampleSet;
+import io.lethe.unlearning.Sampling;
 import io.lethe.unlearning.Trainer;
 import io.lethe.unlearning.TrainingRecipe;
 import io.lethe.unlearning.UnlearningException;
@@ -287,11 +288,12 @@ class HeldoutMatchTest {
   @Test
   void overTheLayersBelowTheOutputsAreThoseOfTheWholeModel() {
     int[] asked = {3, 77, 3, 119};
-    try (LoadedModel model = trained()) {
-      TrainedPart part = new TrainedPart(task(model, uniformTargets()), 0.9, ALL);
+    try (LoadedModel model = trained();
+        TrainedPart part = new TrainedPart(task(model, uniformTargets()), 0.9, ALL)) {
       assertThat(part.weights()).hasSizeLessThan(model.weights().size());
 
       float[] outputs = part.outputs(asked);
+      part.close(); // the weights are plain again
 
       float[] expected = CrossFit.logits(model, DATA, asked);
       for (int i = 0; i < expected.length; i++) {
@@ -301,11 +303,13 @@ class HeldoutMatchTest {
   }
 
   @Test
-  void theControlDoesTheSameWithoutTargets() {
+  void theControlTrainsOnRetainedLabelsAndKnowsNoTargets() {
     try (LoadedModel model = trained()) {
       UnlearningMethod method = new HeldoutMatch(PARAMETERS);
       UnlearningTask task = task(model, uniformTargets());
       var copy = model.copyWeights(model.manager());
+      int[] reservoir = Sampling.choose(RETAIN, 60, Sampling.mix(1, Sampling.RESERVOIR));
+      double loss = Evaluator.score(model, DATA, reservoir).metrics().getLoss();
       UnlearningMethod.Applied applied = method.apply(task);
       double reached = distance(CrossFit.logits(model, DATA, FORGET), uniformTargets());
       model.assignWeights(copy);
@@ -315,7 +319,33 @@ class HeldoutMatchTest {
       assertThat(method.control(applied).name()).isEqualTo("fine-tune");
       assertThat(distance(CrossFit.logits(model, DATA, FORGET), uniformTargets()))
           .isGreaterThan(2 * reached);
+      // Not the anchor again: that would say nothing about the steps.
+      assertThat(Evaluator.score(model, DATA, reservoir).metrics().getLoss())
+          .isLessThan(0.5 * loss);
     }
+  }
+
+  @Test
+  void theControlsLossIsTheMeanCrossEntropyAndItsGradientItsSlope() {
+    float[] logits = {1, 2, -1, 0.5f, 0.25f, 3};
+    int[] labels = {2, 0};
+
+    Matching.Result result = Matching.ofLabels(logits, labels);
+
+    assertThat(result.loss()).isEqualTo(crossEntropy(logits, labels), within(1e-9));
+    for (int i = 0; i < logits.length; i++) {
+      float[] up = logits.clone();
+      float[] down = logits.clone();
+      up[i] += 0x1p-8f;
+      down[i] -= 0x1p-8f;
+      double slope =
+          (crossEntropy(up, labels) - crossEntropy(down, labels)) / ((double) up[i] - down[i]);
+      assertThat((double) result.gradient()[i]).isEqualTo(slope, within(1e-5));
+    }
+  }
+
+  private static double crossEntropy(float[] logits, int[] labels) {
+    return -(logSoftmax(logits, 0, 3)[labels[0]] + logSoftmax(logits, 3, 3)[labels[1]]) / 2;
   }
 
   @Test
