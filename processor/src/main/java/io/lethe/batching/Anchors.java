@@ -81,6 +81,9 @@ final class Anchors {
   ModelState next(ModelState state, ModelRegistered registration) {
     String modelId = registration.getModelId();
     stores.deleteAnchor(modelId, state.getAnchorId());
+    if (isTrainedHere(state)) {
+      stores.addObsolete(modelId, state.getAnchorUri(), Jobs.id(state, "anchor"));
+    }
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
     return anchoring(
@@ -95,7 +98,12 @@ final class Anchors {
             .setExcludedSamples(0)
             .build(),
         // The last release is what is served until the new anchor has forgotten what was erased.
-        state.getArtifactUri());
+        state.getArtifactUri().isEmpty() ? state.getAnchorUri() : state.getArtifactUri());
+  }
+
+  /** Whether the anchor is one that a retraining has made, not the artifact of the registration. */
+  private static boolean isTrainedHere(ModelState state) {
+    return !state.getAnchorId().equals(state.getRegistration().getArtifactSha256());
   }
 
   /**
@@ -158,6 +166,8 @@ final class Anchors {
             .build();
     ModelState named =
         ModelState.newBuilder(anchoring).setJobId(Jobs.id(anchoring, "anchor")).build();
+    // It may have been held, or the anchor of an earlier time: now it is what all begins with.
+    stores.deleteObsolete(state.getRegistration().getModelId(), state.getAnchorUri());
     List<String> obsolete =
         stores.obsolete(state.getRegistration().getModelId()).stream()
             .filter(uri -> !uri.equals(served))

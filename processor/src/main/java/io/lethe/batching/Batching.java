@@ -175,15 +175,19 @@ final class Batching {
   /** Takes the end of a job. */
   void onOutcome(JobOutcome outcome) {
     ModelState state = stores.model(outcome.getModelId());
-    if (state == null || !Jobs.isInFlight(state, outcome.getJobId())) {
-      return; // a second delivery, or an offer that another attempt was faster than
+    if (state == null) {
+      return;
     }
-    boolean superseded = outcome.getAttempt() < state.getAttempt();
-    if (superseded && outcome.getVerdict() != Verdict.RELEASE) {
-      return; // of an earlier offer: a newer one is under way
-    }
-    if (outcome.getVerdict() == Verdict.RELEASE) {
+    boolean inFlight = Jobs.isInFlight(state, outcome.getJobId());
+    if (inFlight && outcome.getVerdict() == Verdict.RELEASE) {
       Releases.requireWhole(outcome, stores.job(outcome.getModelId()).getKind());
+    }
+    releases.remember(outcome);
+    boolean superseded = outcome.getAttempt() < state.getAttempt();
+    if (!inFlight || (superseded && outcome.getVerdict() != Verdict.RELEASE)) {
+      // A second delivery, one that another run was faster than, or the end of an earlier offer
+      // where a newer one is under way.
+      return;
     }
     ModelState next =
         switch (outcome.getVerdict()) {
