@@ -73,6 +73,14 @@ final class Anchors {
         registration.getArtifactUri());
   }
 
+  /** Another description of the same artifact, which may lie elsewhere now. */
+  ModelState described(ModelState state, ModelRegistered registration) {
+    ModelState.Builder described = ModelState.newBuilder(state).setRegistration(registration);
+    return isTrainedHere(state)
+        ? described.build()
+        : described.setAnchorUri(registration.getArtifactUri()).build();
+  }
+
   /**
    * Another artifact under the same name: a new anchor. The old sums and targets are deleted.
    * Samples that were erased before are set aside and forgotten by the new one before anything
@@ -177,11 +185,31 @@ final class Anchors {
   }
 
   private UnlearningJob.Builder job(ModelState state) {
+    return targeted(jobs.job(state, JobKind.ANCHOR), state);
+  }
+
+  /** An ANCHOR job with the targets that it is to take. */
+  private static UnlearningJob.Builder targeted(UnlearningJob.Builder job, ModelState state) {
     ModelRegistered registration = state.getRegistration();
-    return jobs.job(state, JobKind.ANCHOR)
-        .setHeldout(!wantedTargets(registration).isEmpty())
+    return job.setHeldout(!wantedTargets(registration).isEmpty())
         .setHeldoutUri(registration.getHeldoutUri().orElse(null))
         .setHeldoutSha256(registration.getHeldoutSha256().orElse(null));
+  }
+
+  /** A job that waits for a person, for another try by what the registration says now. */
+  UnlearningJob again(ModelState state, UnlearningJob waiting) {
+    return jobs.again(
+        state,
+        waiting,
+        job ->
+            job.getKind() == JobKind.ANCHOR
+                ? targeted(UnlearningJob.newBuilder(job), state).build()
+                : job);
+  }
+
+  /** False of a job for targets only that the registration no longer wants, or are there. */
+  boolean isNeeded(ModelState state, UnlearningJob waiting) {
+    return waiting.getKind() != JobKind.ANCHOR || waiting.getFisher() || wantsTargets(state);
   }
 
   /** Whether targets are to be had that the stores have not. */

@@ -116,7 +116,7 @@ final class Batching {
         .equals(registration.getArtifactSha256())) {
       put(anchors.next(known, registration));
     } else {
-      put(goOn(ModelState.newBuilder(known).setRegistration(registration).build()));
+      put(goOn(anchors.described(known, registration)));
     }
   }
 
@@ -193,12 +193,14 @@ final class Batching {
         switch (outcome.getVerdict()) {
           case RELEASE ->
               releases.completeIfWhole(ModelState.newBuilder(state).setOutcome(outcome).build());
-          case HOLD -> jobs.stop(state, Phase.HELD, "the gate did not hold");
+          case HOLD ->
+              jobs.hold(
+                  state, Phase.HELD, outcome, outcome.getError().orElse("the gate did not hold"));
           case ESCALATE ->
               state.getPhase() == Phase.UNLEARNING
                       && Retrainings.isRung(state, stores.job(outcome.getModelId()))
                   ? retrainings.instead(state)
-                  : jobs.stop(state, Phase.ESCALATED, "the ladder is used up");
+                  : jobs.hold(state, Phase.ESCALATED, outcome, "the ladder is used up");
           case FAILED -> failed(state, outcome);
         };
     put(goOn(next));
@@ -264,14 +266,20 @@ final class Batching {
   }
 
   private ModelState resume(ModelState state, boolean gateOverridden) {
-    UnlearningJob job = jobs.waiting(state);
+    UnlearningJob waiting = jobs.waiting(state);
     boolean nothingLeft =
-        job.getKind() == JobKind.UNLEARN
-            && job.getSampleIds().isEmpty()
-            && job.getClasses().isEmpty();
-    return nothingLeft
-        ? answers.byCurrentVersion(jobs.ended(state).build()) // erased by earlier batches
-        : jobs.resume(state, job, gateOverridden);
+        waiting.getKind() == JobKind.UNLEARN
+            && waiting.getSampleIds().isEmpty()
+            && waiting.getClasses().isEmpty();
+    if (nothingLeft) {
+      return answers.byCurrentVersion(jobs.ended(state).build()); // erased by earlier batches
+    }
+    if (gateOverridden) {
+      return jobs.resume(state, Jobs.released(state, waiting), true);
+    }
+    return anchors.isNeeded(state, waiting)
+        ? jobs.resume(state, anchors.again(state, waiting), false)
+        : jobs.ended(state).build();
   }
 
   private ModelState retrain(ModelState state) {
