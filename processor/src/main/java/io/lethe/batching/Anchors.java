@@ -8,6 +8,8 @@ import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
@@ -104,6 +106,7 @@ final class Anchors {
             .setCarriedSamples(carried)
             .setCarriedClasses(carriedClasses)
             .setExcludedSamples(0)
+            .setHeldoutSpent(List.of())
             .build(),
         // The last release is what is served until the new anchor has forgotten what was erased.
         state.getArtifactUri().isEmpty() ? state.getAnchorUri() : state.getArtifactUri());
@@ -131,8 +134,25 @@ final class Anchors {
             .setCarriedSamples(0)
             .setCarriedClasses(0)
             .setExcludedSamples(excluded)
+            .setHeldoutSpent(spent(state))
             .build(),
         version.getArtifactUri());
+  }
+
+  /** Predictions of models that knew what was erased, with those that are registered now. */
+  private static List<String> spent(ModelState state) {
+    return Stream.concat(
+            state.getHeldoutSpent().stream(), state.getRegistration().getHeldoutSha256().stream())
+        .distinct()
+        .toList();
+  }
+
+  /** Digest of the team's own predictions, unless they are older than the last retraining. */
+  private static Optional<String> ownPredictions(ModelState state) {
+    return state
+        .getRegistration()
+        .getHeldoutSha256()
+        .filter(digest -> !state.getHeldoutSpent().contains(digest));
   }
 
   private ModelState waitingAgain(ModelState state) {
@@ -190,10 +210,10 @@ final class Anchors {
 
   /** An ANCHOR job with the targets that it is to take. */
   private static UnlearningJob.Builder targeted(UnlearningJob.Builder job, ModelState state) {
-    ModelRegistered registration = state.getRegistration();
-    return job.setHeldout(!wantedTargets(registration).isEmpty())
-        .setHeldoutUri(registration.getHeldoutUri().orElse(null))
-        .setHeldoutSha256(registration.getHeldoutSha256().orElse(null));
+    Optional<String> own = ownPredictions(state);
+    return job.setHeldout(!wantedTargets(state).isEmpty())
+        .setHeldoutUri(own.flatMap(sha -> state.getRegistration().getHeldoutUri()).orElse(null))
+        .setHeldoutSha256(own.orElse(null));
   }
 
   /** A job that waits for a person, for another try by what the registration says now. */
@@ -214,7 +234,7 @@ final class Anchors {
 
   /** Whether targets are to be had that the stores have not. */
   boolean wantsTargets(ModelState state) {
-    String wanted = wantedTargets(state.getRegistration());
+    String wanted = wantedTargets(state);
     return !wanted.isEmpty() && !wanted.equals(state.getTargetsOf());
   }
 
@@ -229,13 +249,14 @@ final class Anchors {
     return anchoring;
   }
 
-  private static String wantedTargets(ModelRegistered registration) {
+  private static String wantedTargets(ModelState state) {
+    ModelRegistered registration = state.getRegistration();
     var policy = registration.getPolicy();
     if (!policy.getLadder().contains(TARGETED)) {
       return "";
     }
     boolean crossFitted = registration.getRecipe().isPresent() && policy.getFolds() >= LEAST_FOLDS;
-    return registration.getHeldoutSha256().orElse(crossFitted ? BY_RECIPE : "");
+    return ownPredictions(state).orElse(crossFitted ? BY_RECIPE : "");
   }
 
   /** All that the job was to compute is in the stores. */
