@@ -48,6 +48,6 @@ public interface ArtifactStore {
   /** The file that was kept under a name, on this machine; callers do not change it. */
   Optional<Path> kept(String name);
 
-  /** Deletes what was kept under a name, if anything was. */
-  void discard(String name);
+  /** Deletes what was kept under names that begin so, if anything was. */
+  void discard(String prefix);
 }

@@ -14,6 +14,8 @@ import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -146,11 +148,22 @@ public final class FileArtifactStore implements ArtifactStore {
   }
 
   @Override
-  public void discard(String name) {
-    try {
-      Files.deleteIfExists(keptAt(name));
+  public void discard(String prefix) {
+    Path directory = keptAt(prefix).getParent();
+    if (!Files.isDirectory(directory)) {
+      return;
+    }
+    try (DirectoryStream<Path> kept =
+        Files.newDirectoryStream(
+            directory, file -> file.getFileName().toString().startsWith(prefix))) {
+      for (Path file : kept) {
+        Files.deleteIfExists(file);
+      }
+    } catch (DirectoryIteratorException e) {
+      throw new ArtifactException(
+          "cannot delete " + prefix + " in artifact store " + root, e.getCause());
     } catch (IOException e) {
-      throw new ArtifactException("cannot delete " + name + " in artifact store " + root, e);
+      throw new ArtifactException("cannot delete " + prefix + " in artifact store " + root, e);
     }
   }
 

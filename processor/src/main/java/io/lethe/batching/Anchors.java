@@ -9,6 +9,8 @@ import io.lethe.state.ErasureTask;
 import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
@@ -78,6 +80,14 @@ final class Anchors {
         registration.getArtifactUri());
   }
 
+  /** Another description of the same artifact, which may lie elsewhere now. */
+  ModelState described(ModelState state, ModelRegistered registration) {
+    ModelState.Builder described = ModelState.newBuilder(state).setRegistration(registration);
+    return isTrainedHere(state)
+        ? described.build()
+        : described.setAnchorUri(registration.getArtifactUri()).build();
+  }
+
   /**
    * Another artifact under the same name: a new anchor. The old sums and targets are deleted.
    * Samples that were erased before are set aside and forgotten by the new one before anything
@@ -86,6 +96,9 @@ final class Anchors {
   ModelState next(ModelState state, ModelRegistered registration) {
     String modelId = registration.getModelId();
     stores.deleteAnchor(modelId, state.getAnchorId());
+    if (isTrainedHere(state)) {
+      stores.addObsolete(modelId, state.getAnchorUri(), Jobs.id(state, "anchor"));
+    }
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
     return anchoring(
@@ -98,9 +111,15 @@ final class Anchors {
             .setCarriedSamples(carried)
             .setCarriedClasses(carriedClasses)
             .setExcludedSamples(0)
+            .setHeldoutSpent(List.of())
             .build(),
         // The last release is what is served until the new anchor has forgotten what was erased.
-        state.getArtifactUri());
+        state.getArtifactUri().isEmpty() ? state.getAnchorUri() : state.getArtifactUri());
+  }
+
+  /** Whether the anchor is one that a retraining has made, not the artifact of the registration. */
+  private static boolean isTrainedHere(ModelState state) {
+    return !state.getAnchorId().equals(state.getRegistration().getArtifactSha256());
   }
 
   /**
@@ -120,8 +139,25 @@ final class Anchors {
             .setCarriedSamples(0)
             .setCarriedClasses(0)
             .setExcludedSamples(excluded)
+            .setHeldoutSpent(spent(state))
             .build(),
         version.getArtifactUri());
+  }
+
+  /** Predictions of models that knew what was erased, with those that are registered now. */
+  private static List<String> spent(ModelState state) {
+    return Stream.concat(
+            state.getHeldoutSpent().stream(), state.getRegistration().getHeldoutSha256().stream())
+        .distinct()
+        .toList();
+  }
+
+  /** Digest of the team's own predictions, unless they are older than the last retraining. */
+  private static Optional<String> ownPredictions(ModelState state) {
+    return state
+        .getRegistration()
+        .getHeldoutSha256()
+        .filter(digest -> !state.getHeldoutSpent().contains(digest));
   }
 
   private ModelState waitingAgain(ModelState state) {
@@ -164,7 +200,7 @@ final class Anchors {
     ModelState named =
         ModelState.newBuilder(anchoring).setJobId(Jobs.id(anchoring, "anchor")).build();
     String modelId = state.getRegistration().getModelId();
-    // An earlier version may be registered anew.
+    // It may have been held, or the anchor of an earlier time: now it is what all begins with.
     stores.deleteObsolete(modelId, state.getAnchorUri());
     List<String> obsolete =
         stores.obsolete(modelId).stream().filter(uri -> !uri.equals(served)).toList();
@@ -173,16 +209,36 @@ final class Anchors {
   }
 
   private UnlearningJob.Builder job(ModelState state) {
-    ModelRegistered registration = state.getRegistration();
-    return jobs.job(state, JobKind.ANCHOR)
-        .setHeldout(!wantedTargets(registration).isEmpty())
-        .setHeldoutUri(registration.getHeldoutUri().orElse(null))
-        .setHeldoutSha256(registration.getHeldoutSha256().orElse(null));
+    return targeted(jobs.job(state, JobKind.ANCHOR), state);
+  }
+
+  /** An ANCHOR job with the targets that it is to take. */
+  private static UnlearningJob.Builder targeted(UnlearningJob.Builder job, ModelState state) {
+    Optional<String> own = ownPredictions(state);
+    return job.setHeldout(!wantedTargets(state).isEmpty())
+        .setHeldoutUri(own.flatMap(sha -> state.getRegistration().getHeldoutUri()).orElse(null))
+        .setHeldoutSha256(own.orElse(null));
+  }
+
+  /** A job that waits for a person, for another try by what the registration says now. */
+  UnlearningJob again(ModelState state, UnlearningJob waiting) {
+    return jobs.again(
+        state,
+        waiting,
+        job ->
+            job.getKind() == JobKind.ANCHOR
+                ? targeted(UnlearningJob.newBuilder(job), state).build()
+                : job);
+  }
+
+  /** False of a job for targets only that the registration no longer wants, or are there. */
+  boolean isNeeded(ModelState state, UnlearningJob waiting) {
+    return waiting.getKind() != JobKind.ANCHOR || waiting.getFisher() || wantsTargets(state);
   }
 
   /** Whether targets are to be had that the stores have not. */
   boolean wantsTargets(ModelState state) {
-    String wanted = wantedTargets(state.getRegistration());
+    String wanted = wantedTargets(state);
     return !wanted.isEmpty() && !wanted.equals(state.getTargetsOf());
   }
 
@@ -203,7 +259,8 @@ final class Anchors {
     return policy.getDeepclean().getTowardTargets() || text.contains("towardTargets");
   }
 
-  private static String wantedTargets(ModelRegistered registration) {
+  private static String wantedTargets(ModelState state) {
+    ModelRegistered registration = state.getRegistration();
     var policy = registration.getPolicy();
     boolean used =
         policy.getLadder().contains(TARGETED)
@@ -212,7 +269,7 @@ final class Anchors {
       return "";
     }
     boolean crossFitted = registration.getRecipe().isPresent() && policy.getFolds() >= LEAST_FOLDS;
-    return registration.getHeldoutSha256().orElse(crossFitted ? BY_RECIPE : "");
+    return ownPredictions(state).orElse(crossFitted ? BY_RECIPE : "");
   }
 
   /** All that the job was to compute is in the stores. */

@@ -122,7 +122,7 @@ final class Batching {
         .equals(registration.getArtifactSha256())) {
       put(anchors.next(known, registration));
     } else {
-      put(goOn(ModelState.newBuilder(known).setRegistration(registration).build()));
+      put(goOn(anchors.described(known, registration)));
     }
   }
 
@@ -181,26 +181,32 @@ final class Batching {
   /** Takes the end of a job. */
   void onOutcome(JobOutcome outcome) {
     ModelState state = stores.model(outcome.getModelId());
-    if (state == null || !Jobs.isInFlight(state, outcome.getJobId())) {
-      return; // a second delivery, or an offer that another attempt was faster than
+    if (state == null) {
+      return;
     }
-    boolean superseded = outcome.getAttempt() < state.getAttempt();
-    if (superseded && outcome.getVerdict() != Verdict.RELEASE) {
-      return; // of an earlier offer: a newer one is under way
-    }
-    if (outcome.getVerdict() == Verdict.RELEASE) {
+    boolean inFlight = Jobs.isInFlight(state, outcome.getJobId());
+    if (inFlight && outcome.getVerdict() == Verdict.RELEASE) {
       Releases.requireWhole(outcome, stores.job(outcome.getModelId()).getKind());
+    }
+    releases.remember(outcome);
+    boolean superseded = outcome.getAttempt() < state.getAttempt();
+    if (!inFlight || (superseded && outcome.getVerdict() != Verdict.RELEASE)) {
+      // A second delivery, one that another run was faster than, or the end of an earlier offer
+      // where a newer one is under way.
+      return;
     }
     ModelState next =
         switch (outcome.getVerdict()) {
           case RELEASE ->
               releases.completeIfWhole(ModelState.newBuilder(state).setOutcome(outcome).build());
-          case HOLD -> jobs.stop(state, Phase.HELD, "the gate did not hold");
+          case HOLD ->
+              jobs.hold(
+                  state, Phase.HELD, outcome, outcome.getError().orElse("the gate did not hold"));
           case ESCALATE ->
               state.getPhase() == Phase.UNLEARNING
                       && Retrainings.isRung(state, stores.job(outcome.getModelId()))
                   ? retrainings.instead(state)
-                  : jobs.stop(state, Phase.ESCALATED, "the ladder is used up");
+                  : jobs.hold(state, Phase.ESCALATED, outcome, "the ladder is used up");
           case FAILED -> failed(state, outcome);
         };
     put(goOn(next));
@@ -266,14 +272,20 @@ final class Batching {
   }
 
   private ModelState resume(ModelState state, boolean gateOverridden) {
-    UnlearningJob job = jobs.waiting(state);
+    UnlearningJob waiting = jobs.waiting(state);
     boolean nothingLeft =
-        job.getKind() == JobKind.UNLEARN
-            && job.getSampleIds().isEmpty()
-            && job.getClasses().isEmpty();
-    return nothingLeft
-        ? answers.byCurrentVersion(jobs.ended(state).build()) // erased by earlier batches
-        : jobs.resume(state, job, gateOverridden);
+        waiting.getKind() == JobKind.UNLEARN
+            && waiting.getSampleIds().isEmpty()
+            && waiting.getClasses().isEmpty();
+    if (nothingLeft) {
+      return answers.byCurrentVersion(jobs.ended(state).build()); // erased by earlier batches
+    }
+    if (gateOverridden) {
+      return jobs.resume(state, Jobs.released(state, waiting), true);
+    }
+    return anchors.isNeeded(state, waiting)
+        ? jobs.resume(state, anchors.again(state, waiting), false)
+        : jobs.ended(state).build();
   }
 
   private ModelState retrain(ModelState state) {

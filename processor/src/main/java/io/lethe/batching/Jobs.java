@@ -16,6 +16,7 @@ import java.util.Locale;
 import java.util.TreeSet;
 import java.util.UUID;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
 import org.slf4j.Logger;
@@ -62,26 +63,30 @@ final class Jobs {
 
   /** The state's job; {@link #offer} it once it names what to forget. */
   UnlearningJob.Builder job(ModelState state, JobKind kind) {
-    ModelRegistered model = state.getRegistration();
-    return UnlearningJob.newBuilder()
+    return described(UnlearningJob.newBuilder(), state)
         .setJobId(state.getJobId().orElseThrow())
         .setKind(kind)
-        .setModelId(model.getModelId())
         .setAttempt(state.getAttempt())
         .setAnchorId(state.getAnchorId())
-        .setFormat(model.getFormat())
-        .setAnchorUri(state.getAnchorUri())
         .setAnchorSha256(state.getAnchorId())
         .setParentUri(state.getArtifactUri().isEmpty() ? null : state.getArtifactUri())
         .setParentSha256(state.getArtifactUri().isEmpty() ? null : state.getArtifactSha256())
         .setErasedSamples(state.getErasedSamples())
+        .setCreatedAt(emitter.now())
+        .setTrace(emitter.trace());
+  }
+
+  /** A job with what the registration says of its model. */
+  private static UnlearningJob.Builder described(UnlearningJob.Builder job, ModelState state) {
+    ModelRegistered model = state.getRegistration();
+    return job.setModelId(model.getModelId())
+        .setFormat(model.getFormat())
+        .setAnchorUri(state.getAnchorUri())
         .setRecipe(model.getRecipe().orElse(null))
         .setDatasetId(model.getDatasetId())
         .setDatasetUri(model.getDatasetUri())
         .setHoldoutUri(model.getHoldoutUri().orElse(null))
-        .setPolicy(model.getPolicy())
-        .setCreatedAt(emitter.now())
-        .setTrace(emitter.trace());
+        .setPolicy(model.getPolicy());
   }
 
   void offer(UnlearningJob job) {
@@ -101,6 +106,15 @@ final class Jobs {
     int doublings = Math.min(attempts - 1, MAX_BACKOFF_DOUBLINGS);
     Instant retryAt = emitter.now().plus(settings.retryBackoff().multipliedBy(1L << doublings));
     return ModelState.newBuilder(state).setRetryAt(retryAt).build();
+  }
+
+  /** Lets the batch wait for a person's word on the model that its job has made. */
+  ModelState hold(ModelState state, Phase phase, JobOutcome outcome, String reason) {
+    stores.putJob(
+        UnlearningJob.newBuilder(stores.job(outcome.getModelId()))
+            .setHeldSha256(outcome.getArtifactSha256().orElse(null))
+            .build());
+    return stop(state, phase, reason);
   }
 
   /** Lets the batch wait for a person; its requests are kept and told so. */
@@ -171,20 +185,45 @@ final class Jobs {
     return needed ? state : ended(state).setFirstTask(state.getBatchEnd()).build();
   }
 
-  /** Goes on with a job that waits for a person, under the current policy. */
-  ModelState resume(ModelState state, UnlearningJob waiting, boolean gateOverridden) {
+  /**
+   * A job that waits, for another try. Of ANCHOR and RETRAIN it is other work, with another id,
+   * where the registration has changed: what an earlier run still brings is not what it asks for.
+   * An UNLEARN job keeps its id, by which its update is taken from the sums once.
+   */
+  UnlearningJob again(ModelState state, UnlearningJob waiting, UnaryOperator<UnlearningJob> also) {
+    UnlearningJob before = UnlearningJob.newBuilder(waiting).setHeldSha256(null).build();
+    UnlearningJob now = also.apply(described(UnlearningJob.newBuilder(before), state).build());
+    if (waiting.getKind() == JobKind.UNLEARN || now.equals(before)) {
+      return now;
+    }
+    String work = waiting.getJobId() + " after " + state.getAttempt();
+    return UnlearningJob.newBuilder(now).setJobId(id(state, work)).build();
+  }
+
+  /**
+   * A job that waits, for publishing what it has made: the same work, as another policy makes
+   * another model. Where it is not known what it has made, the current one holds.
+   */
+  static UnlearningJob released(ModelState state, UnlearningJob waiting) {
+    boolean known = waiting.getHeldSha256().isPresent();
+    return UnlearningJob.newBuilder(waiting)
+        .setPolicy(known ? waiting.getPolicy() : state.getRegistration().getPolicy())
+        .build();
+  }
+
+  /** Goes on with a job that waits for a person. */
+  ModelState resume(ModelState state, UnlearningJob job, boolean gateOverridden) {
     int attempt = state.getAttempt() + 1;
     offer(
-        UnlearningJob.newBuilder(waiting)
+        UnlearningJob.newBuilder(job)
             .setAttempt(attempt)
-            .setPolicy(state.getRegistration().getPolicy())
             .setGateOverridden(gateOverridden)
             .build());
     tellStarted(state);
     return ModelState.newBuilder(state)
         .setPickedUp(false)
-        .setPhase(phaseOf(waiting.getKind()))
-        .setJobId(waiting.getJobId())
+        .setPhase(phaseOf(job.getKind()))
+        .setJobId(job.getJobId())
         .setAttempt(attempt)
         .setFirstAttempt(attempt)
         .setFiredAt(emitter.now()) // the person's time is not the job's

@@ -54,6 +54,18 @@ final class Releases {
     }
   }
 
+  /**
+   * Remembers the model that a job has made, whatever becomes of it: one that is refused, or that
+   * another run of the job was faster than, knows what is erased as a released one does. Models are
+   * named by their content: where a person releases what was held it is the same one.
+   */
+  void remember(JobOutcome outcome) {
+    outcome
+        .getArtifactUri()
+        .filter(uri -> outcome.getKind() != JobKind.ANCHOR)
+        .ifPresent(uri -> stores.addObsolete(outcome.getModelId(), uri, outcome.getJobId()));
+  }
+
   /** Ends the job in flight once its outcome is there and all updates that go with it. */
   ModelState completeIfWhole(ModelState state) {
     if (state.getOutcome().isEmpty()) {
@@ -112,7 +124,6 @@ final class Releases {
     if (job.getPolicy().getMode() == ReleaseMode.CHAINED) {
       stores.heldOut().delete(modelId, state.getAnchorId(), forgotten);
     }
-    stores.addObsolete(modelId, version.getArtifactUri(), job.getJobId());
     emitter.emit(version, job.getTrace());
     return answers.byRelease(
         versioned(state, version, carried)

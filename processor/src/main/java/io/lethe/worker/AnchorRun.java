@@ -9,6 +9,7 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.heldout.HeldOutRows;
 import io.lethe.unlearning.UnlearningPipeline;
+import java.nio.file.Path;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,11 +20,13 @@ final class AnchorRun {
 
   private final JobInputs inputs;
   private final Outcomes outcomes;
+  private final Path scratch;
   private final UnlearningJob job;
 
-  AnchorRun(JobInputs inputs, Outcomes outcomes) {
+  AnchorRun(JobInputs inputs, Outcomes outcomes, Path scratch) {
     this.inputs = inputs;
     this.outcomes = outcomes;
+    this.scratch = scratch;
     this.job = inputs.job();
   }
 
@@ -38,10 +41,9 @@ final class AnchorRun {
               pipeline.anchor(
                   inputs.anchor(), job.getFormat(), dataset, new int[0], inputs.progress()));
     }
-    TargetsRun heldOut = new TargetsRun(inputs, data);
     Optional<HeldOutRows> targets = Optional.empty();
     if (job.getHeldout()) {
-      targets = Optional.of(heldOut.run(known.getErased()));
+      targets = Optional.of(new TargetsRun(inputs, data, scratch).run(known.getErased()));
     }
     deleteObsolete();
     return new JobResult(
@@ -56,7 +58,7 @@ final class AnchorRun {
             .build(),
         anchor.map(made -> new JobResult.Update(FisherUpdateKind.SNAPSHOT, made.sums())),
         targets,
-        heldOut::discard);
+        () -> TargetsRun.discard(inputs.artifacts(), job));
   }
 
   /** What lies elsewhere than in the store for new models is its owner's. */

@@ -4,6 +4,7 @@ import io.lethe.artifact.ArtifactException;
 import io.lethe.artifact.ArtifactStore;
 import io.lethe.artifact.ArtifactStores;
 import io.lethe.dataset.DatasetException;
+import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelFormat;
 import io.lethe.events.UnlearningJob;
@@ -22,6 +23,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.Function;
 import org.slf4j.Logger;
@@ -73,7 +75,7 @@ final class JobRunner {
     JobInputs inputs = new JobInputs(job, artifacts, fisher, forget, subjects, progress);
     try {
       return switch (job.getKind()) {
-        case ANCHOR -> new AnchorRun(inputs, outcomes).run(pipeline);
+        case ANCHOR -> new AnchorRun(inputs, outcomes, settings.scratch()).run(pipeline);
         case UNLEARN ->
             withOutput(job, output -> new UnlearnRun(inputs, outcomes).run(pipeline, output));
         case RETRAIN -> withOutput(job, output -> new RetrainRun(inputs, outcomes).run(output));
@@ -128,7 +130,18 @@ final class JobRunner {
             .of(job, Verdict.FAILED)
             .setError(reason.getMessage())
             .setRetryable(retryable)
-            .build());
+            .build(),
+        Optional.empty(),
+        Optional.empty(),
+        () -> {
+          if (job.getKind() == JobKind.ANCHOR && (!retryable || isObsolete(reason))) {
+            TargetsRun.discard(artifacts, job);
+          }
+        });
+  }
+
+  private static boolean isObsolete(RuntimeException reason) {
+    return reason instanceof ForgetSetUnavailableException gone && gone.isObsolete();
   }
 
   private static void delete(Path file) {

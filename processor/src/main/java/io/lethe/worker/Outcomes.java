@@ -1,5 +1,6 @@
 package io.lethe.worker;
 
+import io.lethe.artifact.Artifact;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
@@ -7,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** Begins the outcome of a job. */
 final class Outcomes {
@@ -30,6 +32,16 @@ final class Outcomes {
         .setVerdict(verdict)
         .setWorker(workerId)
         .setFinishedAt(clock.instant());
+  }
+
+  /**
+   * Why a model is held again that a person has released: they have seen the figures of another
+   * one. The number of threads suffices to make another of the same job.
+   */
+  static Optional<String> objection(UnlearningJob job, Artifact artifact) {
+    return job.getHeldSha256()
+        .filter(held -> !held.equals(artifact.sha256()))
+        .map(held -> "the job made another model than the one that was released: see its figures");
   }
 
   /** The first of some ids, as many as an outcome can name. */

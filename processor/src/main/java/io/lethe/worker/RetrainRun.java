@@ -91,10 +91,13 @@ final class RetrainRun {
       model.write(output);
       Artifact artifact = inputs.artifacts().put(output);
       List<GateCheck> checks = new Gate(job.getPolicy().getGate()).check(before, after);
-      boolean released = Gate.passed(checks) || job.getGateOverridden();
+      Optional<String> objection = Outcomes.objection(job, artifact);
+      boolean passed = Gate.passed(checks) || job.getGateOverridden();
+      boolean released = passed && objection.isEmpty();
       return new JobResult(
           outcomes
               .of(job, released ? Verdict.RELEASE : Verdict.HOLD)
+              .setError(objection.orElse(null))
               .setArtifactUri(artifact.uri().toString())
               .setArtifactSha256(artifact.sha256())
               .setMethod(METHOD)

@@ -1,6 +1,9 @@
 package io.lethe.worker;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import io.lethe.artifact.ArtifactStore;
 import io.lethe.artifact.ArtifactStores;
+import io.lethe.artifact.Sha256;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.dataset.SubsetDataset;
 import io.lethe.events.JobStage;
@@ -15,29 +18,38 @@ import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.UnlearningException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.stream.IntStream;
 
 /**
  * The held-out targets of an anchor: a team's own out-of-fold predictions, or those of models that
  * are trained here, fold by fold.
  *
- * <p>Each fold's logits are kept beside the artifacts under the job's id until the targets are
- * where they are read: a job that is run again trains only the folds that are missing.
+ * <p>Each fold's logits are kept beside the artifacts until the targets are where they are read, or
+ * the job cannot succeed: one that is run again trains only the folds that are missing. They lie
+ * under the digest of all that they come of, so that no other work takes them for its own, and
+ * under the model's name, of which one job is in flight: whichever ends leaves nothing of any.
  */
 final class TargetsRun {
   private final JobInputs inputs;
   private final JobData data;
   private final UnlearningJob job;
+  private final Path scratch;
   private int outputs;
 
-  TargetsRun(JobInputs inputs, JobData data) {
+  /**
+   * @param scratch folder for files of running jobs
+   */
+  TargetsRun(JobInputs inputs, JobData data, Path scratch) {
     this.inputs = inputs;
     this.data = data;
+    this.scratch = scratch;
     this.job = inputs.job();
   }
 
@@ -110,9 +122,10 @@ final class TargetsRun {
             IntStream.range(0, dataset.size()).toArray(),
             inputs.groups(dataset),
             recipe.training().seed());
+    String work = work(recipe, dataset, split);
     HeldOutTargets[] targets = new HeldOutTargets[folds];
     for (int fold = 0; fold < folds; fold++) {
-      targets[fold] = kept(dataset, split.get(fold), fold).orElse(null);
+      targets[fold] = kept(dataset, split.get(fold), name(work, fold)).orElse(null);
     }
     int[] missing = IntStream.range(0, folds).filter(fold -> targets[fold] == null).toArray();
     crossFit.folds(
@@ -126,7 +139,7 @@ final class TargetsRun {
         },
         (fold, logits) -> {
           targets[fold] = HeldOutTargets.of(outputs, split.get(fold), logits);
-          keep(dataset, split.get(fold), targets[fold], fold);
+          keep(dataset, split.get(fold), targets[fold], name(work, fold));
         });
     return joined(dataset, split, targets);
   }
@@ -146,11 +159,11 @@ final class TargetsRun {
   }
 
   /** What an earlier run of the job found for a fold; another file is as good as none. */
-  private Optional<HeldOutTargets> kept(SampleDataset dataset, int[] samples, int fold) {
+  private Optional<HeldOutTargets> kept(SampleDataset dataset, int[] samples, String name) {
     try {
       return inputs
           .artifacts()
-          .kept(name(fold))
+          .kept(name)
           .map(file -> HeldOutFile.read(file, dataset))
           .filter(
               targets ->
@@ -162,12 +175,12 @@ final class TargetsRun {
     }
   }
 
-  private void keep(SampleDataset dataset, int[] samples, HeldOutTargets targets, int fold) {
+  private void keep(SampleDataset dataset, int[] samples, HeldOutTargets targets, String name) {
     try {
-      Path file = Files.createTempFile("lethe-fold", ".npz");
+      Path file = Files.createTempFile(scratch, "fold", ".npz");
       try {
         HeldOutFile.write(file, dataset, samples, targets);
-        inputs.artifacts().keep(name(fold), file);
+        inputs.artifacts().keep(name, file);
       } finally {
         Files.deleteIfExists(file);
       }
@@ -176,14 +189,39 @@ final class TargetsRun {
     }
   }
 
-  /** Deletes what the folds' models said. */
-  void discard() {
-    IntStream.range(0, job.getPolicy().getFolds())
-        .forEach(fold -> inputs.artifacts().discard(name(fold)));
+  /** Deletes what the folds' models said, those of earlier jobs of the model too. */
+  static void discard(ArtifactStore artifacts, UnlearningJob job) {
+    artifacts.discard(prefix(job));
   }
 
-  private String name(int fold) {
-    return "%s-fold-%d.npz".formatted(job.getJobId(), fold);
+  private String name(String work, int fold) {
+    return "%s%s-fold-%d.npz".formatted(prefix(job), work, fold);
+  }
+
+  private static String prefix(UnlearningJob job) {
+    return UUID.nameUUIDFromBytes(job.getModelId().getBytes(StandardCharsets.UTF_8)) + "-";
+  }
+
+  /** SHA-256 over all that a fold's logits come of, lower-case hex. */
+  private String work(Recipe recipe, SampleDataset dataset, List<int[]> split) {
+    StringBuilder all = new StringBuilder();
+    JsonNode text = recipe.toJson();
+    all.append(text).append('\n');
+    if (text.get("init").isTextual()) {
+      try {
+        all.append(Sha256.of(Path.of(text.get("init").asText())));
+      } catch (IOException e) {
+        throw new UnlearningException("the recipe's untrained model cannot be read");
+      }
+    }
+    all.append('\n').append(dataset.digest()).append('\n').append(outputs);
+    for (int[] fold : split) {
+      all.append('\n');
+      for (int sample : fold) {
+        all.append(sample).append(' ').append(dataset.sampleId(sample)).append('\u0000');
+      }
+    }
+    return Sha256.of(all.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /** The job's recipe for a dataset. */

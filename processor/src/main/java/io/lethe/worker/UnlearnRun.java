@@ -189,10 +189,13 @@ final class UnlearnRun {
   private JobResult result(
       UnlearningResult result, Artifact artifact, List<ResolvedClass> classes) {
     // A person's release stands over the gate, whose checks stay on record as they came out.
-    boolean released = result.verdict() == Verdict.RELEASE || job.getGateOverridden();
+    boolean passed = result.verdict() == Verdict.RELEASE || job.getGateOverridden();
+    Optional<String> objection = Outcomes.objection(job, artifact);
+    boolean released = passed && objection.isEmpty();
     return new JobResult(
         outcomes
-            .of(job, released ? Verdict.RELEASE : refused(result))
+            .of(job, released ? Verdict.RELEASE : refused(result, objection.isPresent()))
+            .setError(objection.orElse(null))
             .setFisherSamples(released ? Math.toIntExact(result.batchFisher().samples()) : 0)
             .setArtifactUri(artifact.uri().toString())
             .setArtifactSha256(artifact.sha256())
@@ -226,7 +229,10 @@ final class UnlearnRun {
         trial.share(), trial.forgetGap(), trial.retainDrop(), trial.kept(), trial.chosen());
   }
 
-  private Verdict refused(UnlearningResult result) {
+  private Verdict refused(UnlearningResult result, boolean unseen) {
+    if (unseen) {
+      return Verdict.HOLD;
+    }
     boolean rungLeft = namedLadder().contains(RetrainRun.METHOD);
     return rungLeft && job.getRecipe().isPresent() ? Verdict.ESCALATE : result.verdict();
   }

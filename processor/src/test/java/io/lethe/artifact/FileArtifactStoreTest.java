@@ -152,6 +152,22 @@ class FileArtifactStoreTest {
   }
 
   @Test
+  void whatIsKeptIsDiscardedByTheBeginningOfItsName() {
+    // Given
+    store.discard("a-"); // nothing was kept yet
+    List.of("a-1.npz", "a-2.npz", "b-1.npz").forEach(name -> store.keep(name, model));
+
+    // When
+    store.discard("a-");
+
+    // Then
+    assertThat(store.kept("a-1.npz")).isEmpty();
+    assertThat(store.kept("a-2.npz")).isEmpty();
+    assertThat(store.kept("b-1.npz")).isPresent();
+    assertThatThrownBy(() -> store.discard("../sha256")).isInstanceOf(ArtifactException.class);
+  }
+
+  @Test
   void putOfAMissingFileLeavesNothingBehind() throws IOException {
     // Given
     Path missing = directory.resolve("none.pt");

@@ -9,6 +9,7 @@ import io.lethe.batching.BatchingStores;
 import io.lethe.events.DeepCleanParameters;
 import io.lethe.events.HeldOutChunk;
 import io.lethe.events.JobKind;
+import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelRegistered;
 import io.lethe.events.ReleaseMode;
 import io.lethe.events.UnlearningJob;
@@ -209,6 +210,79 @@ class AnchorRulesTest {
     lethe.lineage("alice", "d", "s1", "s2");
     lethe.request("alice");
     assertThat(lethe.forgetSet(lethe.onlyJob()).getTargetIds()).containsExactly("s2");
+  }
+
+  @Test
+  void predictionsOfModelsThatKnewWhatWasErasedAreNotTakenAfterARetraining() {
+    // Given: own predictions, and a sample that is erased by training anew
+    ModelRegistered.Builder own =
+        withRecipe(policy(1, YEAR)).setHeldoutUri("file:/p.npz").setHeldoutSha256("f".repeat(64));
+    lethe.register(own.build());
+    UnlearningJob first = lethe.onlyJob();
+    assertThat(first.getHeldoutUri()).contains("file:/p.npz");
+    snapshot(first, "s1", "s2");
+    retrained("c".repeat(64), "s1");
+
+    // When
+    UnlearningJob anchor = lethe.onlyJob();
+
+    // Then: targets are cross-fitted, by models that are trained without what was erased
+    assertThat(anchor.getHeldout()).isTrue();
+    assertThat(anchor.getHeldoutUri()).isEmpty();
+    assertThat(anchor.getHeldoutSha256()).isEmpty();
+    snapshot(anchor, "s2");
+    assertThat(lethe.model("m").getTargetsOf()).isEqualTo("recipe");
+
+    // And: whatever else is registered with them, other predictions are
+    lethe.register(own.setPolicy(policy(2, YEAR)).setHeldoutUri("file:/copy.npz").build());
+    assertThat(lethe.jobs()).isEmpty();
+    lethe.register(
+        withRecipe(policy(1, YEAR))
+            .setHeldoutUri("file:/q.npz")
+            .setHeldoutSha256("e".repeat(64))
+            .build());
+    UnlearningJob others = lethe.onlyJob();
+    assertThat(others.getHeldoutUri()).contains("file:/q.npz");
+    lethe.targets(others, "s2");
+    lethe.outcome(others, Verdict.RELEASE);
+    retrained("d".repeat(64), "s2");
+    snapshot(lethe.onlyJob(), "s3");
+    lethe.register(own.build());
+    assertThat(lethe.jobs()).isEmpty();
+  }
+
+  private void snapshot(UnlearningJob job, String... samples) {
+    lethe.snapshot(job, diagonal(100, 10f, 20f, 30f));
+    lethe.targets(job, samples);
+    lethe.outcome(job, Verdict.RELEASE);
+  }
+
+  private void retrained(String sha256, String sample) {
+    lethe.requestSamples("d", List.of(sample));
+    lethe.unlearned(lethe.onlyJob());
+    UnlearningJob due = lethe.jobs().stream().findFirst().orElse(null);
+    if (due == null) { // else too much was erased for the policy
+      lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+      due = lethe.onlyJob();
+    }
+    lethe.retrained(due, sha256);
+  }
+
+  @Test
+  void predictionsThatComeWithAnotherArtifactAreTaken() {
+    // Given: whoever registers an artifact says what goes with it, also what was erased from others
+    ModelRegistered.Builder own =
+        withRecipe(policy(1, YEAR)).setHeldoutUri("file:/p.npz").setHeldoutSha256("f".repeat(64));
+    lethe.register(own.build());
+    snapshot(lethe.onlyJob(), "s1", "s2");
+    retrained("c".repeat(64), "s1");
+    snapshot(lethe.onlyJob(), "s2");
+
+    // When
+    lethe.register(own.setArtifactSha256("d".repeat(64)).build());
+
+    // Then
+    assertThat(lethe.onlyJob().getHeldoutUri()).contains("file:/p.npz");
   }
 
   @Test

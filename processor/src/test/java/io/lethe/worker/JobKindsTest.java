@@ -250,6 +250,24 @@ class JobKindsTest {
   }
 
   @Test
+  void aRetrainedModelThatIsNotTheOneAPersonReleasedIsHeldAgain() {
+    // When: it would pass its gate
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.RETRAIN, worker.samples(5, 9))
+                .setGateOverridden(true)
+                .setHeldSha256("e".repeat(64))
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.HOLD);
+    assertThat(result.outcome().getError().orElseThrow()).contains("another model");
+    assertThat(result.outcome().getArtifactSha256()).isPresent();
+  }
+
+  @Test
   void chainedStartsFromTheLastReleaseWithTheAnchorsSums() {
     // Given
     Artifact parent = worker.model(2);

@@ -164,6 +164,33 @@ class JobRunnerTest {
   }
 
   @Test
+  void whatAPersonReleasesIsTheModelThatWasHeld() {
+    // Given
+    JobOutcome held = runner.run(job(firstSamples(4)).build(), Progress.NONE).outcome();
+    UnlearningJob release =
+        job(firstSamples(4))
+            .setGateOverridden(true)
+            .setHeldSha256(held.getArtifactSha256().orElseThrow())
+            .build();
+
+    // When
+    JobOutcome same = runner.run(release, Progress.NONE).outcome();
+    JobResult another =
+        runner.run(
+            UnlearningJob.newBuilder(release).setHeldSha256("e".repeat(64)).build(), Progress.NONE);
+
+    // Then: a person sees the figures of the other one before it is published
+    assertThat(same.getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(same.getError()).isEmpty();
+    assertThat(another.outcome().getVerdict()).isEqualTo(Verdict.HOLD);
+    assertThat(another.outcome().getError().orElseThrow()).contains("another model");
+    assertThat(another.outcome().getArtifactSha256()).isEqualTo(held.getArtifactSha256());
+    assertThat(another.outcome().getChecks()).isNotEmpty();
+    assertThat(another.outcome().getFisherSamples()).isZero();
+    assertThat(another.update()).isEmpty();
+  }
+
+  @Test
   void aJobWaitsWhileTheStoresAreNotOpen() {
     // Given
     AtomicInteger asked = new AtomicInteger();

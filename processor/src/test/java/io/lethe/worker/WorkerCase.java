@@ -14,6 +14,7 @@ import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.FisherSums;
+import io.lethe.heldout.ForgetSetUnavailableException;
 import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
@@ -56,6 +57,10 @@ final class WorkerCase {
   Map<String, List<List<String>>> subjects = Map.of();
 
   List<String> excludedClasses = List.of();
+
+  /** Whether the stores know nothing of the job any more. */
+  boolean obsolete;
+
   HeldOutRows targets = new HeldOutRows(0, List.of(), new float[0]);
   private final Path directory;
 
@@ -89,6 +94,9 @@ final class WorkerCase {
   }
 
   private ForgetSet forgetSet(String modelId, String anchorId, UUID jobId) {
+    if (obsolete) {
+      throw ForgetSetUnavailableException.obsolete();
+    }
     return ForgetSet.newBuilder()
         .setModelId(modelId)
         .setAnchorId(anchorId)
