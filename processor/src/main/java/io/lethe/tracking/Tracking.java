@@ -71,7 +71,7 @@ final class Tracking {
     switch (event.getKind()) {
       case ROUTED -> route(requestId, known, event);
       case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
-          settle(event, known, Steps.commanded(Steps.orPlaceholder(known, event), event));
+          answer(event, known, Steps.orPlaceholder(known, event));
       case RECEIVED, ACCEPTED, DENIED, STARTED, STOPPED, UNLEARNED, RETIRED -> {
         if (known == null || !Steps.isFinal(known.getStatus())) {
           settle(event, known, Steps.advanced(Steps.orPlaceholder(known, event), event));
@@ -83,6 +83,18 @@ final class Tracking {
         }
       }
       case EXPIRED -> throw new IllegalStateException("not for tracking: " + event.getKind());
+    }
+  }
+
+  private void answer(RequestEvent event, RequestState known, RequestState before) {
+    RequestState after = Steps.commanded(before, event);
+    settle(event, known, after);
+    if (Commands.refusesHold(before, after, event)) {
+      feedback(
+          about(event, RequestEventKind.REFUSED, event.getFingerprint())
+              .setCommand(event.getCommand().orElseThrow())
+              .setCommandNumber(event.getCommandNumber()),
+          after.getIntakePartition());
     }
   }
 
@@ -113,7 +125,7 @@ final class Tracking {
   }
 
   private void routeTo(int partition, RequestEvent command) {
-    feedback(RequestEvent.newBuilder(command).setIntakePartition(partition));
+    feedback(RequestEvent.newBuilder(command), partition);
   }
 
   private void undeliverable(RequestEvent command) {
@@ -228,17 +240,17 @@ final class Tracking {
   /** Tells a partition of intake what became of the request with this content. */
   private void feedback(
       RequestEvent event, RequestEventKind kind, ByteBuffer fingerprint, int partition) {
-    if (partition < 0) {
-      return;
-    }
-    feedback(
-        RequestEvent.newBuilder()
-            .setRequestId(event.getRequestId())
-            .setFingerprint(fingerprint)
-            .setKind(kind)
-            .setIntakePartition(partition)
-            .setAt(now())
-            .setTrace(event.getTrace().orElse(null)));
+    feedback(about(event, kind, fingerprint), partition);
+  }
+
+  private RequestEvent.Builder about(
+      RequestEvent event, RequestEventKind kind, ByteBuffer fingerprint) {
+    return RequestEvent.newBuilder()
+        .setRequestId(event.getRequestId())
+        .setFingerprint(fingerprint)
+        .setKind(kind)
+        .setAt(now())
+        .setTrace(event.getTrace().orElse(null));
   }
 
   private static RequestState concluded(RequestState state) {
@@ -321,8 +333,11 @@ final class Tracking {
             .build());
   }
 
-  private void feedback(RequestEvent.Builder event) {
-    RequestEvent built = event.build();
+  private void feedback(RequestEvent.Builder event, int partition) {
+    if (partition < 0) {
+      return;
+    }
+    RequestEvent built = event.setIntakePartition(partition).build();
     forward(built.getRequestId().toString(), new TrackingOutput.Feedback(built), built.getTrace());
   }
 
