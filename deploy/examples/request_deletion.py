@@ -6,6 +6,9 @@
 
 The identity stays here: the topic gets its pseudonym, made with the same key as the lineage's
 (64 hex digits; see io.lethe.privacy.PseudonymKey). Prints the request's id, which names its receipt.
+
+To be able to send a request again, choose its id and its time before the first try and give both with each:
+a request of the same id and content is taken once, but one of another time is another request, and is denied.
 """
 import argparse
 import base64
@@ -84,6 +87,14 @@ def headers(request_id, received_at):
     ]
 
 
+def instant(text):
+    """A time with its offset from UTC: without one it means something else on the next machine."""
+    time = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if time.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text}: without an offset from UTC, as in 2026-01-31T12:00:00Z")
+    return time
+
+
 def main():
     from confluent_kafka import Producer
 
@@ -92,15 +103,27 @@ def main():
     parser.add_argument("--pseudonym-key", required=True, help="file of 64 hex digits")
     parser.add_argument("--model", action="append", default=[], help="default: all that hold the subject")
     parser.add_argument("--regulation", default="GDPR", choices=["GDPR", "CCPA", "OTHER"])
-    parser.add_argument("--request-id", type=uuid.UUID, default=uuid.uuid4(), help="to send one again")
+    parser.add_argument(
+        "--request-id", type=uuid.UUID, help="to send one again; with --received-at, both as the first time"
+    )
+    parser.add_argument(
+        "--received-at",
+        type=instant,
+        metavar="TIME",
+        help="when the person asked, ISO 8601 with an offset from UTC; required with --request-id, and the same"
+        " each time it is sent: else it is denied as request_id_taken. Default: now",
+    )
     parser.add_argument("--bootstrap-server", default="127.0.0.1:9092")
     parser.add_argument("--schema-registry", default="http://127.0.0.1:8081")
     parser.add_argument("--prefix", default="lethe.")
     options = parser.parse_args()
+    if (options.request_id is None) != (options.received_at is None):
+        parser.error("--request-id and --received-at go together: a request that is sent again is the same in both")
+    request_id = options.request_id or uuid.uuid4()
+    received_at = options.received_at or datetime.datetime.now(datetime.timezone.utc)
 
     topic = options.prefix + "deletion-requests"
     subject_id = pseudonym(options.pseudonym_key, options.identity)
-    received_at = datetime.datetime.now(datetime.timezone.utc)
     schema_id, request = schema(options.schema_registry, topic + "-value")
     value = encode(
         schema_id,
@@ -108,7 +131,7 @@ def main():
         filled(
             request,
             {
-                "requestId": str(options.request_id),
+                "requestId": str(request_id),
                 "selector": filled(
                     request.fields_dict["selector"].type, {"kind": "SUBJECT", "subjectId": subject_id}
                 ),
@@ -131,12 +154,13 @@ def main():
         topic,
         key=subject_id.encode(),
         value=value,
-        headers=headers(options.request_id, received_at),
+        headers=headers(request_id, received_at),
         on_delivery=lambda error, _: failures.append(error) if error else None,
     )
     if producer.flush(30) or failures:
-        sys.exit(f"not sent: {failures or 'no answer from ' + options.bootstrap_server}")
-    print(options.request_id)
+        again = f"--request-id {request_id} --received-at {received_at.isoformat()}"
+        sys.exit(f"not sent: {failures or 'no answer from ' + options.bootstrap_server}; again with {again}")
+    print(request_id)
 
 
 if __name__ == "__main__":

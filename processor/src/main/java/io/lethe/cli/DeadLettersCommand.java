@@ -75,7 +75,7 @@ final class DeadLettersCommand {
     PrintWriter out = spec.commandLine().getOut();
     for (DeadLetter letter : letters) {
       out.println(
-          "%-8s %s  %s  %s  in %s: %s%s"
+          "%-8s %s  %s  %s  in %s: %s%s%s"
               .formatted(
                   letter.position(),
                   letter.time(),
@@ -83,6 +83,9 @@ final class DeadLettersCommand {
                   simpleName(letter.cause().orElse("unknown")),
                   letter.stage().orElse("unknown"),
                   letter.message().lines().findFirst().orElse(""),
+                  letter.isLeftOut()
+                      ? "  [too large to be kept here; it lies at %s]".formatted(source(letter))
+                      : "",
                   replayed.contains(letter.position()) ? "  [replayed]" : ""));
     }
     out.println(letters.size() + " dead letters");
@@ -95,7 +98,7 @@ final class DeadLettersCommand {
       description = {
         "Sends dead letters back to their topic and partition, as they were.",
         "Each is sent once, also when this command dies or is given twice. Exit code 1: some have"
-            + " no topic to go to."
+            + " no topic to go to, or were too large to be kept."
       },
       mixinStandardHelpOptions = true)
   int replay(
@@ -115,7 +118,14 @@ final class DeadLettersCommand {
                 replay.before(),
                 replay.lost()));
     out.flush();
-    return replay.lost() == 0 ? Main.DONE : Main.NEGATIVE;
+    if (replay.leftOut() > 0) {
+      PrintWriter err = spec.commandLine().getErr();
+      err.println(
+          "%d dead letters cannot be sent back: their records were too large to be kept here; list says where they lie"
+              .formatted(replay.leftOut()));
+      err.flush();
+    }
+    return replay.lost() + replay.leftOut() == 0 ? Main.DONE : Main.NEGATIVE;
   }
 
   private static DeadLetters deadLetters(ClientOptions client) {

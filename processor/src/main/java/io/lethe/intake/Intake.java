@@ -64,8 +64,8 @@ final class Intake {
 
   /**
    * Takes what tracking sends back: a command that came in at another partition; that every model
-   * has granted a cancel; that the request's id belongs to another one; that it ended so long ago
-   * that nobody asks after it.
+   * has granted a cancel, or refused a hold; that the request's id belongs to another one; that it
+   * ended so long ago that nobody asks after it.
    */
   void onFeedback(RequestEvent event) {
     if (event.getKind() == RequestEventKind.ROUTED) {
@@ -79,6 +79,7 @@ final class Intake {
     switch (event.getKind()) {
       case CANCELLED -> unbind(event.getRequestId(), known, IntakeStage.CANCELLED, false);
       case DENIED -> displace(event.getRequestId(), known);
+      case REFUSED -> commands.onRefusedHold(event, known);
       case EXPIRED -> stores.deleteRequest(event.getRequestId());
       default -> throw new IllegalStateException("not for intake: " + event.getKind());
     }

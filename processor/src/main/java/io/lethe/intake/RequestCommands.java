@@ -132,12 +132,30 @@ final class RequestCommands {
       refuse(command, request, "already_held");
       return;
     }
-    stores.putRequest(command.requestId(), IntakeRequest.newBuilder(request).setHeld(true).build());
+    // Before the models have answered: what arrives until then must not be erased in a hold.
+    stores.putRequest(
+        command.requestId(),
+        IntakeRequest.newBuilder(request)
+            .setHeld(true)
+            .setHoldNumber(request.getCommands())
+            .build());
     if (request.getStage() == IntakeStage.ACCEPTED) {
       askModels(command, request);
     } else {
       stores.stopClock(request.getSeenAt(), command.requestId());
       grant(command, request, RequestEventKind.HELD);
+    }
+  }
+
+  /**
+   * Takes it that every model has refused a hold: it came too late and holds nothing back. Only if
+   * it is the one in force; a later one may have been granted.
+   */
+  void onRefusedHold(RequestEvent refused, IntakeRequest request) {
+    if (request.getHeld() && request.getHoldNumber() == refused.getCommandNumber()) {
+      IntakeRequest released = IntakeRequest.newBuilder(request).setHeld(false).build();
+      stores.putRequest(refused.getRequestId(), released);
+      lateData.onRelease(released);
     }
   }
 

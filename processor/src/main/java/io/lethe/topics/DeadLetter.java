@@ -10,7 +10,7 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
 /**
  * A record that did not decode or broke a rule, and why.
  *
- * @param record the letter: key and value are the source record's
+ * @param record the letter: key and value are the source record's, unless it is left out
  */
 public record DeadLetter(ConsumerRecord<byte[], byte[]> record) {
   private static final String OWN = "io.lethe.";
@@ -47,6 +47,11 @@ public record DeadLetter(ConsumerRecord<byte[], byte[]> record) {
   /** Where it failed: {@code decoding}, or the name of the topology's node. */
   public Optional<String> stage() {
     return text(DeadLetterHeaders.STAGE);
+  }
+
+  /** Whether the record was too large to be kept here: it lies at its source only. */
+  public boolean isLeftOut() {
+    return text(DeadLetterHeaders.LEFT_OUT).isPresent();
   }
 
   /** The letter that this record was once before, if it was replayed. */

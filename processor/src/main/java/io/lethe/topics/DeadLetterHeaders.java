@@ -6,8 +6,8 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 
 /**
- * What a dead letter says about itself. Key, value and the other headers are the source record's.
- * The names with {@code __streams} are Kafka Streams' own.
+ * What a dead letter says about itself. Key, value and the other headers are the source record's,
+ * as far as they are not left out. The names with {@code __streams} are Kafka Streams' own.
  */
 public final class DeadLetterHeaders {
   private static final String ERRORS = "__streams.errors.";
@@ -31,6 +31,12 @@ public final class DeadLetterHeaders {
   public static final String STAGE = "lethe.dead-letter.stage";
 
   /**
+   * What of the source record was too large for the dead letters and is left out of this one: its
+   * value, perhaps its key and its headers too.
+   */
+  public static final String LEFT_OUT = "lethe.dead-letter.left-out";
+
+  /**
    * On a record that was replayed: partition and offset, with a colon, of the dead letter that it
    * was. A replayed record that fails again keeps it in its new letter.
    */
@@ -40,7 +46,7 @@ public final class DeadLetterHeaders {
 
   /** Whether a header is about the error, not of the source record. */
   public static boolean isOfError(String name) {
-    return name.startsWith(ERRORS) || name.equals(STAGE);
+    return name.startsWith(ERRORS) || name.equals(STAGE) || name.equals(LEFT_OUT);
   }
 
   public static void put(Headers headers, String name, String value) {

@@ -88,8 +88,9 @@ public final class DeadLetters {
    * @param sent letters that went back
    * @param before letters that an earlier replay had sent back
    * @param lost letters whose source topic is not named or not there any more
+   * @param leftOut letters whose record was too large to be kept, so that nothing can be sent
    */
-  public record Replay(int sent, int before, int lost) {}
+  public record Replay(int sent, int before, int lost, int leftOut) {}
 
   /**
    * Sends letters back to their topic and partition, with their bytes and headers.
@@ -105,7 +106,7 @@ public final class DeadLetters {
           new KafkaConsumer<>(
               settings.consumer(), new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
         Plan plan = plan(wanted, again, metadata.listTopics());
-        return new Replay(plan.letters().size(), plan.before(), plan.lost());
+        return new Replay(plan.letters().size(), plan.before(), plan.lost(), plan.leftOut());
       }
     }
     Map<String, Object> config = new HashMap<>(settings.producer());
@@ -126,13 +127,13 @@ public final class DeadLetters {
             letters.subList(from, Math.min(letters.size(), from + LETTERS_PER_TRANSACTION)),
             topics);
       }
-      return new Replay(letters.size(), plan.before(), plan.lost());
+      return new Replay(letters.size(), plan.before(), plan.lost(), plan.leftOut());
     } finally {
       producer.close(CLOSE_TIMEOUT);
     }
   }
 
-  private record Plan(List<DeadLetter> letters, int before, int lost) {}
+  private record Plan(List<DeadLetter> letters, int before, int lost, int leftOut) {}
 
   private Plan plan(
       Predicate<DeadLetter> wanted, boolean again, Map<String, List<PartitionInfo>> topics) {
@@ -141,9 +142,11 @@ public final class DeadLetters {
     int found = letters.size();
     letters.removeIf(letter -> !again && replayed.contains(letter.position()));
     int before = found - letters.size();
+    int kept = letters.size();
+    letters.removeIf(DeadLetter::isLeftOut);
     int left = letters.size();
     letters.removeIf(letter -> letter.topic().filter(topics::containsKey).isEmpty());
-    return new Plan(letters, before, left - letters.size());
+    return new Plan(letters, before, left - letters.size(), kept - left);
   }
 
   private void send(

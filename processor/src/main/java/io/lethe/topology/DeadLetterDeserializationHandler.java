@@ -2,7 +2,9 @@ package io.lethe.topology;
 
 import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.DeadLetterHeaders;
+import java.util.List;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.streams.errors.ErrorHandlerContext;
 import org.apache.kafka.streams.errors.LogAndContinueExceptionHandler;
 
@@ -20,10 +22,10 @@ public final class DeadLetterDeserializationHandler extends LogAndContinueExcept
     if (SchemaRegistryException.outage(exception).isPresent()) {
       return Response.fail();
     }
-    Response response = super.handleError(context, record, exception);
-    response
-        .deadLetterQueueRecords()
-        .forEach(letter -> DeadLetterHeaders.put(letter.headers(), DeadLetterHeaders.STAGE, STAGE));
-    return response;
+    List<ProducerRecord<byte[], byte[]>> letters =
+        super.handleError(context, record, exception).deadLetterQueueRecords();
+    letters.forEach(
+        letter -> DeadLetterHeaders.put(letter.headers(), DeadLetterHeaders.STAGE, STAGE));
+    return Response.resume(LetterFit.fit(letters));
   }
 }

@@ -2,6 +2,8 @@ package io.lethe.topology;
 
 import io.lethe.schemas.client.SchemaRegistryException;
 import io.lethe.topics.DeadLetterHeaders;
+import java.util.List;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.streams.errors.ErrorHandlerContext;
 import org.apache.kafka.streams.errors.LogAndContinueProcessingExceptionHandler;
@@ -25,13 +27,12 @@ public final class DeadLetterProcessingHandler extends LogAndContinueProcessingE
         return Response.fail();
       }
     }
-    Response response = super.handleError(context, record, exception);
-    response
-        .deadLetterQueueRecords()
-        .forEach(
-            letter ->
-                DeadLetterHeaders.put(
-                    letter.headers(), DeadLetterHeaders.STAGE, context.processorNodeId()));
-    return response;
+    List<ProducerRecord<byte[], byte[]>> letters =
+        super.handleError(context, record, exception).deadLetterQueueRecords();
+    letters.forEach(
+        letter ->
+            DeadLetterHeaders.put(
+                letter.headers(), DeadLetterHeaders.STAGE, context.processorNodeId()));
+    return Response.resume(LetterFit.fit(letters));
   }
 }

@@ -404,8 +404,12 @@ public final class LetheTopology {
     Topic<K, V> topic = which.apply(sources);
     return builder.stream(
         topic.name(),
-        Consumed.with(patience.of(topic.keySerde()), patience.of(topic.valueSerde()))
+        Consumed.with(read(topic, topic.keySerde()), read(topic, topic.valueSerde()))
             .withName(name + "-source"));
+  }
+
+  private <T> Serde<T> read(Topic<?, ?> topic, Serde<T> serde) {
+    return patience.of(SizeBound.bounded(topic, serde));
   }
 
   private static <K, V> void publish(KStream<K, V> stream, Topic<K, V> topic, String name) {

@@ -13,9 +13,6 @@ import org.apache.kafka.streams.processor.api.FixedKeyRecord;
  * processed again, fail again, and nothing moves. Here the one record goes to the dead letters.
  */
 final class SizeGuard<K, V> extends ContextualFixedKeyProcessor<K, V, byte[]> {
-  /** Room for the headers of the batch and the record. */
-  private static final int HEADERS_BYTES = 4096;
-
   private final Topic<K, V> topic;
 
   SizeGuard(Topic<K, V> topic) {
@@ -29,7 +26,7 @@ final class SizeGuard<K, V> extends ContextualFixedKeyProcessor<K, V, byte[]> {
     int size =
         encoded.length
             + topic.keySerde().serializer().serialize(topic.name(), record.key()).length
-            + HEADERS_BYTES;
+            + RecordSizes.ROOM;
     if (size > topic.maxMessageBytes()) {
       throw new RecordTooLargeException(
           "a record of %d bytes is larger than topic %s takes (%d)"

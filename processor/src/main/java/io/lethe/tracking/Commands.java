@@ -1,5 +1,6 @@
 package io.lethe.tracking;
 
+import io.lethe.events.RequestCommand;
 import io.lethe.state.Answer;
 import io.lethe.state.CommandAnswer;
 import io.lethe.state.RequestEvent;
@@ -32,6 +33,23 @@ final class Commands {
     return commands.size() > KEPT
         ? List.copyOf(commands.subList(commands.size() - KEPT, commands.size()))
         : commands;
+  }
+
+  /**
+   * Whether with this event the last of the models that were asked for a hold has refused it, as
+   * all others had: what intake holds back for its sake it must not hold back any longer.
+   */
+  static boolean refusesHold(RequestState before, RequestState after, RequestEvent event) {
+    boolean byIntake = event.getKind() == RequestEventKind.REFUSED && event.getModelId().isEmpty();
+    return event.getCommand().filter(command -> command == RequestCommand.HOLD).isPresent()
+        && !byIntake
+        && !isRefused(before, event.getCommandNumber())
+        && isRefused(after, event.getCommandNumber());
+  }
+
+  private static boolean isRefused(RequestState state, int number) {
+    int index = indexOf(state.getCommands(), number);
+    return index >= 0 && state.getCommands().get(index).getAnswer() == Answer.REFUSED;
   }
 
   private static int indexOf(List<CommandAnswer> commands, int number) {

@@ -14,7 +14,6 @@ import io.lethe.state.RequestState;
 import io.lethe.streams.TracedContext;
 import java.nio.ByteBuffer;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
@@ -72,18 +71,30 @@ final class Tracking {
     switch (event.getKind()) {
       case ROUTED -> route(requestId, known, event);
       case COMMANDED, REFUSED, WITHDRAWN, CANCELLED, HELD, RESUMED, EXTENDED ->
-          settle(event, known, commanded(orPlaceholder(known, event), event));
+          answer(event, known, Steps.orPlaceholder(known, event));
       case RECEIVED, ACCEPTED, DENIED, STARTED, STOPPED, UNLEARNED, RETIRED -> {
-        if (known == null || !isFinal(known.getStatus())) {
-          settle(event, known, advanced(orPlaceholder(known, event), event));
+        if (known == null || !Steps.isFinal(known.getStatus())) {
+          settle(event, known, Steps.advanced(Steps.orPlaceholder(known, event), event));
         }
       }
       case EXACT -> {
         if (known != null) {
-          settle(event, known, exact(known, event));
+          settle(event, known, Steps.exact(known, event));
         }
       }
       case EXPIRED -> throw new IllegalStateException("not for tracking: " + event.getKind());
+    }
+  }
+
+  private void answer(RequestEvent event, RequestState known, RequestState before) {
+    RequestState after = Steps.commanded(before, event);
+    settle(event, known, after);
+    if (Commands.refusesHold(before, after, event)) {
+      feedback(
+          about(event, RequestEventKind.REFUSED, event.getFingerprint())
+              .setCommand(event.getCommand().orElseThrow())
+              .setCommandNumber(event.getCommandNumber()),
+          after.getIntakePartition());
     }
   }
 
@@ -101,7 +112,7 @@ final class Tracking {
     RequestEvent renamed = Conflicts.renamed(event);
     String own = renamed.getRequestId().toString();
     RequestState state = stores.request(own);
-    take(own, state == null ? Conflicts.sentAs(event, placeholder(renamed)) : state, renamed);
+    take(own, state == null ? Conflicts.sentAs(event, Steps.placeholder(renamed)) : state, renamed);
   }
 
   /** Sends a command that came in under another key to the partition that knows its request. */
@@ -114,7 +125,7 @@ final class Tracking {
   }
 
   private void routeTo(int partition, RequestEvent command) {
-    feedback(RequestEvent.newBuilder(command).setIntakePartition(partition));
+    feedback(RequestEvent.newBuilder(command), partition);
   }
 
   private void undeliverable(RequestEvent command) {
@@ -124,61 +135,11 @@ final class Tracking {
         command.getTrace());
   }
 
-  private static RequestState advanced(RequestState state, RequestEvent event) {
-    return switch (event.getKind()) {
-      case RECEIVED -> opened(state, event).build();
-      case ACCEPTED ->
-          opened(state, event)
-              .setAccepted(true)
-              .setAcceptedAt(event.getAt())
-              .setModels(event.getModels())
-              .setFollowUpOf(event.getFollowUpOf().orElse(null))
-              .build();
-      case DENIED ->
-          opened(state, event)
-              .setStatus(RequestStatus.DENIED)
-              .setReason(event.getReason().orElseThrow())
-              .build();
-      case STARTED -> started(state, event, ModelStage.STARTED);
-      case STOPPED -> started(state, event, ModelStage.STOPPED);
-      case UNLEARNED -> unlearned(state, event);
-      case RETIRED -> at(state, event, ModelStage.RETIRED);
-      default -> throw new IllegalStateException("not a step: " + event.getKind());
-    };
-  }
-
-  /** Takes an answer to a command, and what it changes unless the request has ended. */
-  private static RequestState commanded(RequestState state, RequestEvent event) {
-    boolean ended = isFinal(state.getStatus());
-    RequestState.Builder told = RequestState.newBuilder(state).setUpdatedAt(event.getAt());
-    if (event.getCommand().isPresent()) { // else a model goes on by itself
-      told.setCommands(Commands.with(state, event, ended));
-    }
-    RequestState answered = told.build();
-    if (ended) {
-      return answered;
-    }
-    return switch (event.getKind()) {
-      case CANCELLED ->
-          RequestState.newBuilder(answered).setStatus(RequestStatus.CANCELLED).build();
-      case EXTENDED ->
-          RequestState.newBuilder(answered)
-              .setDueAt(event.getDueAt().orElseThrow())
-              .clearAtRiskAt()
-              .clearOverdueAt()
-              .build();
-      case WITHDRAWN -> at(answered, event, ModelStage.WITHDRAWN);
-      case HELD -> at(answered, event, ModelStage.HELD);
-      case RESUMED -> at(answered, event, ModelStage.PENDING);
-      default -> answered;
-    };
-  }
-
   /** Stores what became of a request, and ends it when nothing is left to be done. */
   private void settle(RequestEvent event, RequestState before, RequestState state) {
-    boolean ended = before != null && isFinal(before.getStatus());
+    boolean ended = before != null && Steps.isFinal(before.getStatus());
     RequestState after = ended ? state : concluded(state);
-    boolean ends = !ended && isFinal(after.getStatus());
+    boolean ends = !ended && Steps.isFinal(after.getStatus());
     // Signed before the end is stored: what fails here must not leave an end without a receipt.
     Optional<ErasureReceipt> receipt = ends ? Optional.of(receipt(event, after)) : Optional.empty();
     String requestId = event.getRequestId().toString();
@@ -244,7 +205,7 @@ final class Tracking {
   }
 
   private void put(String requestId, RequestState state) {
-    boolean ended = isFinal(state.getStatus());
+    boolean ended = Steps.isFinal(state.getStatus());
     RequestState after =
         ended && state.getEndedAt().isEmpty()
             ? RequestState.newBuilder(state).setEndedAt(now()).build()
@@ -260,7 +221,7 @@ final class Tracking {
   }
 
   private static boolean isForgotten(RequestState state) {
-    return isFinal(state.getStatus()) || isPlaceholder(state);
+    return Steps.isFinal(state.getStatus()) || isPlaceholder(state);
   }
 
   /** Whether intake has said nothing about it: also a request that was forgotten and is no more. */
@@ -279,21 +240,21 @@ final class Tracking {
   /** Tells a partition of intake what became of the request with this content. */
   private void feedback(
       RequestEvent event, RequestEventKind kind, ByteBuffer fingerprint, int partition) {
-    if (partition < 0) {
-      return;
-    }
-    feedback(
-        RequestEvent.newBuilder()
-            .setRequestId(event.getRequestId())
-            .setFingerprint(fingerprint)
-            .setKind(kind)
-            .setIntakePartition(partition)
-            .setAt(now())
-            .setTrace(event.getTrace().orElse(null)));
+    feedback(about(event, kind, fingerprint), partition);
+  }
+
+  private RequestEvent.Builder about(
+      RequestEvent event, RequestEventKind kind, ByteBuffer fingerprint) {
+    return RequestEvent.newBuilder()
+        .setRequestId(event.getRequestId())
+        .setFingerprint(fingerprint)
+        .setKind(kind)
+        .setAt(now())
+        .setTrace(event.getTrace().orElse(null));
   }
 
   private static RequestState concluded(RequestState state) {
-    if (isFinal(state.getStatus()) || !state.getAccepted()) {
+    if (Steps.isFinal(state.getStatus()) || !state.getAccepted()) {
       return state;
     }
     int withdrawn = count(state, ModelStage.WITHDRAWN);
@@ -351,95 +312,6 @@ final class Tracking {
     return null;
   }
 
-  private static RequestState orPlaceholder(RequestState known, RequestEvent event) {
-    return known == null ? placeholder(event) : known;
-  }
-
-  /** Of a request that a model reports on before intake's acceptance has arrived here. */
-  private static RequestState placeholder(RequestEvent event) {
-    return RequestState.newBuilder()
-        .setAccepted(false)
-        .setFingerprint(event.getFingerprint())
-        .setStatus(RequestStatus.PENDING)
-        .setRegulation(event.getRegulation())
-        .setModels(List.of())
-        .setResults(List.of())
-        .setReceivedAt(event.getAt())
-        .setUpdatedAt(event.getAt())
-        .build();
-  }
-
-  private static RequestState.Builder opened(RequestState state, RequestEvent event) {
-    return RequestState.newBuilder(state)
-        .setRegulation(event.getRegulation())
-        .setReceivedAt(event.getReceivedAt().orElseThrow())
-        .setDueAt(event.getDueAt().orElse(state.getDueAt().orElse(null)))
-        .setIntakePartition(event.getIntakePartition())
-        .setTrace(event.getTrace().orElse(null))
-        .setUpdatedAt(event.getAt());
-  }
-
-  private static RequestState started(RequestState state, RequestEvent event, ModelStage stage) {
-    return RequestState.newBuilder(at(state, event, stage))
-        .setStatus(RequestStatus.IN_PROGRESS)
-        .setStartedAt(state.getStartedAt().orElse(event.getAt()))
-        .setUpdatedAt(event.getAt())
-        .build();
-  }
-
-  private static RequestState unlearned(RequestState state, RequestEvent event) {
-    ModelResult result = event.getModelResult().orElseThrow();
-    boolean known =
-        state.getResults().stream().anyMatch(r -> r.getModelId().equals(result.getModelId()));
-    if (known) {
-      return state;
-    }
-    List<ModelResult> results = new ArrayList<>(state.getResults());
-    results.add(result);
-    ModelStage stage = event.getAwaitsExact() ? ModelStage.QUARANTINED : ModelStage.UNLEARNED;
-    return RequestState.newBuilder(started(state, event, stage))
-        .setResults(results)
-        .setExactAt(exactAt(state, results, event))
-        .build();
-  }
-
-  /** The model was trained without the request's samples, perhaps long after its receipt. */
-  private static RequestState exact(RequestState state, RequestEvent event) {
-    ModelResult result = event.getModelResult().orElseThrow();
-    List<ModelResult> results = new ArrayList<>(state.getResults());
-    if (!results.removeIf(known -> known.getModelId().equals(result.getModelId()))) {
-      return state;
-    }
-    results.add(result);
-    return RequestState.newBuilder(at(state, event, ModelStage.UNLEARNED))
-        .setResults(results)
-        .setExactAt(exactAt(state, results, event))
-        .setUpdatedAt(event.getAt())
-        .build();
-  }
-
-  /** When the last model was trained without the samples; null while one has not been. */
-  private static Instant exactAt(
-      RequestState state, List<ModelResult> results, RequestEvent event) {
-    boolean all =
-        results.size() >= state.getModels().size()
-            && results.stream().allMatch(result -> result.getExactVersion().isPresent());
-    return all ? event.getAt() : null;
-  }
-
-  /** The request with the event's model at a stage; unchanged where intake speaks for all. */
-  private static RequestState at(RequestState state, RequestEvent event, ModelStage stage) {
-    if (event.getModelId().isEmpty()) {
-      return state;
-    }
-    String modelId = event.getModelId().get();
-    List<ModelProgress> progress = new ArrayList<>(state.getProgress());
-    progress.removeIf(model -> model.getModelId().equals(modelId));
-    String reason = stage == ModelStage.STOPPED ? event.getReason().orElseThrow() : null;
-    progress.add(new ModelProgress(modelId, stage, event.getAt(), reason));
-    return RequestState.newBuilder(state).setProgress(progress).build();
-  }
-
   private ErasureReceipt receipt(RequestEvent event, RequestState state) {
     return attestor.apply(
         ErasureReceipt.newBuilder()
@@ -461,19 +333,15 @@ final class Tracking {
             .build());
   }
 
-  private void feedback(RequestEvent.Builder event) {
-    RequestEvent built = event.build();
+  private void feedback(RequestEvent.Builder event, int partition) {
+    if (partition < 0) {
+      return;
+    }
+    RequestEvent built = event.setIntakePartition(partition).build();
     forward(built.getRequestId().toString(), new TrackingOutput.Feedback(built), built.getTrace());
   }
 
   private void forward(String requestId, TrackingOutput output, Optional<Trace> trace) {
     context.forward(new Record<>(requestId, output, context.currentSystemTimeMs()), trace);
-  }
-
-  private static boolean isFinal(RequestStatus status) {
-    return switch (status) {
-      case COMPLETED, CANCELLED, DENIED -> true;
-      case PENDING, IN_PROGRESS -> false;
-    };
   }
 }

@@ -31,14 +31,19 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.AfterAll;
@@ -279,6 +284,66 @@ class DeadLettersIT {
     URI uri = stack.api().resolve(path);
     return HttpClient.newHttpClient()
         .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  @Test
+  void lineageThatIsLargeUncompressedIsALetterWithoutItAndWhatFollowsIsProcessed()
+      throws Exception {
+    // Given
+    Set<Thread> threads = streamThreads();
+    assertThat(threads).isNotEmpty();
+    LineageKey key = new LineageKey("large", SmallCase.DATASET_ID);
+    DatasetLineage large =
+        new DatasetLineage(
+            "large",
+            SmallCase.DATASET_ID,
+            Collections.nCopies(20, SECRET + "s".repeat(1 << 20)),
+            Clock.systemUTC().instant());
+    int partition = topics.datasetLineage().partition(key, 4);
+    Map<String, Object> config = new HashMap<>(kafka.producer());
+    config.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, 32 << 20);
+    RecordMetadata sent;
+    try (KafkaProducer<byte[], byte[]> raw =
+        new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+      RecordHeaders headers = new RecordHeaders();
+      String topic = topics.datasetLineage().name();
+      byte[] keyBytes = topics.datasetLineage().keySerde().serializer().serialize(topic, key);
+      byte[] value =
+          topics.datasetLineage().valueSerde().serializer().serialize(topic, headers, large);
+      sent = raw.send(new ProducerRecord<>(topic, partition, null, keyBytes, value, headers)).get();
+    }
+
+    // When: the same subject again, as it should be
+    DatasetLineage usual =
+        new DatasetLineage(
+            "large",
+            SmallCase.DATASET_ID,
+            small.samplesOf(small.subjects().get(9)),
+            Clock.systemUTC().instant());
+    producer.send(topics.datasetLineage(), key, usual).join();
+    UUID id = UUID.randomUUID();
+    send("large", request(id, "large").build());
+
+    // Then
+    assertThat(receipt(id).getStatus()).isEqualTo(RequestStatus.COMPLETED);
+    awaitLetters(1, "--cause", "Oversize");
+    Answer listed = run("list", "--cause", "oversize");
+    assertThat(listed.said())
+        .contains(
+            "too large to be kept here; it lies at lethe.dataset-lineage-%d@%d"
+                .formatted(partition, sent.offset()))
+        .doesNotContain(SECRET);
+    Answer replayed = run("replay", "--cause", "oversize");
+    assertThat(replayed.code()).isEqualTo(1);
+    assertThat(replayed.said())
+        .contains("replayed 0 dead letters", "1 dead letters cannot be sent back");
+    assertThat(streamThreads()).as("none was replaced").isEqualTo(threads);
+  }
+
+  private static Set<Thread> streamThreads() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().matches("lethe.*-StreamThread-\\d+"))
+        .collect(Collectors.toSet());
   }
 
   @Test

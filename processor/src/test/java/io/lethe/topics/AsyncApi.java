@@ -307,7 +307,8 @@ final class AsyncApi {
     }
     return isEvent(method)
         ? SpecificData.get().getSchema(type(method, 1)).getDoc()
-        : "Records that could not be read or processed, as they came, with error headers.";
+        : "Records that could not be read or processed, as they came, with error headers;"
+            + " without the value where it does not fit.";
   }
 
   private String messageName(Method method) {

@@ -10,6 +10,9 @@ import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.intake.IntakeSettings;
+import io.lethe.state.Answer;
+import io.lethe.state.RequestEvent;
+import io.lethe.state.RequestEventKind;
 import io.lethe.tracking.TrackingSettings;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -179,6 +182,118 @@ class LateDataTest {
     assertThat(lethe.receipts())
         .extracting(receipt -> receipt.getFollowUpOf().isPresent())
         .containsExactly(false, true);
+  }
+
+  @Test
+  void aHoldThatEveryModelRefusedStopsNothing() {
+    // Given: one that came after the erasure
+    UUID id = erased();
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    assertThat(lethe.lastAnswer(id).getAnswer()).isEqualTo(Answer.REFUSED);
+    assertThat(lethe.intakeRequest(id).getHeld()).isFalse();
+
+    // When
+    lethe.lineage("alice", "d", "s1", "s2");
+
+    // Then
+    UnlearningJob job = lethe.onlyJob();
+    assertThat(job.getSampleIds()).containsExactly("s2");
+    lethe.unlearned(job);
+    lethe.registerAnchored("later", "d", policy(1, YEAR));
+    assertThat(lethe.onlyJob().getSampleIds()).containsExactly("s1", "s2");
+  }
+
+  @Test
+  void aHoldThatCameWhileTheJobRanStopsNothing() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(1, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    UnlearningJob job = lethe.onlyJob();
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    assertThat(lethe.lastAnswer(id).getReason()).contains("in_progress");
+
+    // When
+    lethe.lineage("alice", "d", "s1", "s2");
+
+    // Then
+    lethe.unlearned(job);
+    assertThat(lethe.onlyJob().getSampleIds()).containsExactly("s2");
+  }
+
+  @Test
+  void aHoldThatOneModelGrantedHolds() {
+    // Given
+    lethe.registerAnchored("eager", "d", policy(1, YEAR));
+    lethe.registerAnchored("lazy", "d", policy(2, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    assertThat(lethe.lastAnswer(id).getAnswer()).isEqualTo(Answer.PARTLY);
+
+    // When
+    lethe.lineage("alice", "d", "s1", "s2");
+
+    // Then
+    assertThat(lethe.model("eager").getPendingRequests()).isZero();
+    assertThat(lethe.model("lazy").getPendingRequests()).isZero();
+    lethe.command(id, "alice", RequestCommand.RELEASE);
+    assertThat(lethe.model("eager").getPendingRequests()).isEqualTo(1);
+  }
+
+  @Test
+  void aRefusalThatIsHeardOfLateDoesNotUndoAHoldThatWasGrantedSince() {
+    // Given: the first came while the job ran, the second while it waits for a person
+    lethe.registerAnchored("m", "d", policy(1, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    UnlearningJob job = lethe.onlyJob();
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    lethe.outcome(job, Verdict.HOLD);
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    assertThat(lethe.lastAnswer(id).getAnswer()).isEqualTo(Answer.GRANTED);
+
+    // When
+    refused(id, 1);
+
+    // Then
+    lethe.lineage("alice", "d", "s1", "s2");
+    assertThat(lethe.jobs()).isEmpty();
+    lethe.command(id, "alice", RequestCommand.RELEASE);
+    assertThat(lethe.jobs()).isNotEmpty();
+  }
+
+  @Test
+  void whatArrivedBeforeTheRefusalIsMadeUpForOnce() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(9, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    lethe.lineage("alice", "d", "s1", "s2");
+    assertThat(lethe.model("m").getPendingRequests()).isZero();
+
+    // When
+    refused(id, 1);
+    refused(id, 1);
+
+    // Then
+    assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
+    assertThat(lethe.model("m").getPendingSamples()).isEqualTo(2);
+  }
+
+  /** Tells intake that every model has refused a hold. */
+  private void refused(UUID id, int number) {
+    lethe.feedback(
+        RequestEvent.newBuilder()
+            .setRequestId(id)
+            .setFingerprint(lethe.intakeRequest(id).getFingerprint())
+            .setKind(RequestEventKind.REFUSED)
+            .setCommand(RequestCommand.HOLD)
+            .setCommandNumber(number)
+            .setIntakePartition(0)
+            .setAt(TopologyFixture.START)
+            .build());
   }
 
   @Test

@@ -12,6 +12,7 @@ import io.lethe.events.ErasureReceipt;
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.JobKind;
+import io.lethe.events.LineageKey;
 import io.lethe.events.ModelResult;
 import io.lethe.events.ModelVersion;
 import io.lethe.events.RequestStatus;
@@ -20,13 +21,22 @@ import io.lethe.events.Verdict;
 import io.lethe.state.Phase;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
+import io.lethe.topics.DeadLetter;
+import io.lethe.topics.DeadLetterHeaders;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.record.TimestampType;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.test.TestRecord;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -476,6 +486,57 @@ class LetheTopologyTest {
     // Then
     assertThat(lethe.onlyJob().getSampleIds()).containsExactly("s1");
     assertThat(lethe.deadLetters()).isEqualTo(1);
+  }
+
+  @Test
+  void whatIsTooLargeForWhatIsMadeOfItIsADeadLetterWithoutItsValue() {
+    // Given: lineage that was small only while it was compressed
+    lethe.registerAnchored("m", "d", policy(1, HOUR));
+    RecordHeaders headers = new RecordHeaders();
+    headers.add("ce_id", "7".getBytes(StandardCharsets.UTF_8));
+
+    // When
+    lethe
+        .driver
+        .createInputTopic(
+            lethe.topics.datasetLineage().name(),
+            lethe.topics.datasetLineage().keySerde().serializer(),
+            Serdes.ByteArray().serializer())
+        .pipeInput(new TestRecord<>(new LineageKey("alice", "d"), new byte[20 << 20], headers));
+    lethe.lineage("alice", "d", "s1");
+    lethe.request("alice");
+
+    // Then
+    assertThat(lethe.jobs()).hasSize(1);
+    DeadLetter letter =
+        lethe.deadLetterRecords().stream()
+            .map(
+                record ->
+                    new DeadLetter(
+                        new ConsumerRecord<>(
+                            "letters",
+                            0,
+                            0,
+                            0L,
+                            TimestampType.CREATE_TIME,
+                            0,
+                            0,
+                            record.key(),
+                            record.value(),
+                            record.headers(),
+                            Optional.empty())))
+            .findFirst()
+            .orElseThrow();
+    assertThat(letter.isLeftOut()).isTrue();
+    assertThat(letter.record().value()).isNull();
+    assertThat(letter.record().key()).isNotEmpty();
+    assertThat(letter.topic()).contains(lethe.topics.datasetLineage().name());
+    assertThat(letter.partition()).contains(0);
+    assertThat(letter.offset()).contains(0L);
+    assertThat(letter.stage()).contains("decoding");
+    assertThat(letter.message()).contains("20971", "is larger than topic");
+    assertThat(DeadLetterHeaders.text(letter.sourceHeaders(), "ce_id")).contains("7");
+    assertThat(letter.sourceHeaders().lastHeader(DeadLetterHeaders.LEFT_OUT)).isNull();
   }
 
   @Test

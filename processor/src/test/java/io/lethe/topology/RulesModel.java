@@ -643,8 +643,8 @@ final class RulesModel {
     if (request.held || isGone(request)) {
       return Answer.REFUSED;
     }
-    request.held = true;
     if (request.waiting) {
+      request.held = true;
       return Answer.GRANTED;
     }
     int granted = 0;
@@ -656,6 +656,7 @@ final class RulesModel {
         granted++;
       }
     }
+    request.held = granted > 0; // one that all refuse holds nothing
     return answer(granted, request.models);
   }
 
