@@ -6,6 +6,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -33,7 +34,9 @@ public final class EventProducer implements AutoCloseable {
   /**
    * Sends one event; a null value is a tombstone.
    *
-   * @return completes when every in-sync replica has the record, or with the error
+   * @return completes when every in-sync replica has the record, or with the error: a {@link
+   *     RecordTooLargeException} where it is larger than those who read the topic take, whether or
+   *     not the broker would take it compressed
    */
   public <K, V> CompletableFuture<RecordMetadata> send(Topic<K, V> topic, K key, V value) {
     return send(topic, key, value, TraceContext.NONE);
@@ -52,6 +55,13 @@ public final class EventProducer implements AutoCloseable {
     trace.addTo(headers);
     byte[] keyBytes = topic.keySerde().serializer().serialize(topic.name(), headers, key);
     byte[] valueBytes = topic.valueSerde().serializer().serialize(topic.name(), headers, value);
+    long size = RecordSizes.of(keyBytes) + RecordSizes.of(valueBytes) + RecordSizes.of(headers);
+    if (size + RecordSizes.ROOM > topic.maxMessageBytes()) {
+      return CompletableFuture.failedFuture(
+          new RecordTooLargeException(
+              "a record of %d bytes is larger, before compression, than topic %s takes (%d)"
+                  .formatted(size, topic.name(), topic.maxMessageBytes())));
+    }
     CompletableFuture<RecordMetadata> sent = new CompletableFuture<>();
     var unused =
         producer.send(

@@ -2,6 +2,7 @@ package io.lethe.topology;
 
 import io.lethe.topics.DeadLetterHeaders;
 import io.lethe.topics.KafkaSettings;
+import io.lethe.topics.RecordSizes;
 import java.util.List;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.header.Header;

@@ -1,5 +1,6 @@
 package io.lethe.topology;
 
+import io.lethe.topics.RecordSizes;
 import io.lethe.topics.Topic;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.Deserializer;

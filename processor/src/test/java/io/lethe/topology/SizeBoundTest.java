@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.lethe.topics.KafkaSettings;
+import io.lethe.topics.RecordSizes;
 import io.lethe.topics.Topic;
 import io.lethe.topics.Topics;
 import java.util.Map;

@@ -1,13 +1,13 @@
-package io.lethe.topology;
+package io.lethe.topics;
 
 import java.nio.charset.StandardCharsets;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 
 /** Sizes before compression, as producers measure them. */
-final class RecordSizes {
+public final class RecordSizes {
   /** Room for the headers of the batch and the record, and for compression that makes larger. */
-  static final int ROOM = 4096;
+  public static final int ROOM = 4096;
 
   /** Lengths of a header's name and value. */
   private static final int HEADER_LENGTHS = 10;
@@ -15,12 +15,12 @@ final class RecordSizes {
   private RecordSizes() {}
 
   /** Of a key or a value; null has none. */
-  static long of(byte[] part) {
+  public static long of(byte[] part) {
     return part == null ? 0 : part.length;
   }
 
   /** Of the record's headers; null has none. */
-  static long of(Headers headers) {
+  public static long of(Headers headers) {
     if (headers == null) {
       return 0;
     }
