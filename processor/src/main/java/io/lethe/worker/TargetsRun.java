@@ -207,9 +207,9 @@ final class TargetsRun {
     StringBuilder all = new StringBuilder();
     JsonNode text = recipe.toJson();
     all.append(text).append('\n');
-    if (text.get("init").isTextual()) {
+    if (text.path("init").isTextual()) {
       try {
-        all.append(Sha256.of(Path.of(text.get("init").asText())));
+        all.append(Sha256.of(Path.of(text.path("init").asText())));
       } catch (IOException e) {
         throw new UnlearningException("the recipe's untrained model cannot be read");
       }
