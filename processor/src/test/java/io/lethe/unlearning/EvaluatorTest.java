@@ -139,7 +139,15 @@ class EvaluatorTest {
     int[] holdout = IntStream.range(300, 500).toArray();
     Evaluator evaluator =
         new Evaluator(
-            DATA, forget, retain, DATA, holdout, earlier, Optional.empty(), Evaluator.Classes.NONE);
+            DATA,
+            forget,
+            retain,
+            DATA,
+            holdout,
+            earlier,
+            Optional.empty(),
+            Optional.empty(),
+            Evaluator.Classes.NONE);
     try (LoadedModel parent = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1);
         LoadedModel child = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 2)) {
       Evaluator.Measured before = evaluator.measure(parent, Optional.empty(), Progress.NONE);
@@ -179,6 +187,7 @@ class EvaluatorTest {
             DATA,
             new int[] {5},
             new int[0],
+            Optional.empty(),
             Optional.of(HeldOutTargets.of(10, forget, logits)),
             Evaluator.Classes.NONE);
     try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1)) {
