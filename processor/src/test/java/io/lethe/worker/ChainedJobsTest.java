@@ -1,6 +1,7 @@
 package io.lethe.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.lethe.artifact.Artifact;
 import io.lethe.events.Evaluation;
@@ -89,6 +90,27 @@ class ChainedJobsTest {
           .contains(
               Evaluator.score(release, worker.dataset, Arrays.copyOfRange(others, 1, 4)).metrics());
     }
+  }
+
+  @Test
+  void assdDampensTheMarginalShareHoweverMuchOfTheRestIsGone() {
+    // Given: 20 of 80 were erased, of whose data half is gone
+    erase(IntStream.range(0, 20).toArray());
+    worker.excluded = worker.samples(0, 10);
+    UnlearningJob job =
+        job(worker.samples(20, 24))
+            .setPolicy(
+                worker.policy().setMode(ReleaseMode.CHAINED).setLadder(List.of("ssd")).build())
+            .build();
+
+    // When
+    JobResult result = worker.runner.run(job, Progress.NONE);
+
+    // Then: what 24 of 80 take, less what 20 took (Schoepf et al. 2024)
+    double share = (Math.log(1 + 100 * 24 / 80.0) - Math.log(1 + 100 * 20 / 80.0)) / 100;
+    long weights = worker.sums.retained().size();
+    assertThat(result.outcome().getSelectedFraction().orElseThrow())
+        .isCloseTo(share, within(1.0 / weights));
   }
 
   private UnlearningJob.Builder job(List<String> samples) {
