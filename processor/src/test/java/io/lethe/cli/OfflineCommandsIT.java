@@ -1,5 +1,6 @@
 package io.lethe.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
@@ -302,6 +303,44 @@ class OfflineCommandsIT {
     for (String set : List.of("forget", "retain", "holdout")) {
       double accuracy = measured.get(set).get("accuracy").asDouble();
       assertThat(measured.at("/" + set + "/accuracyInterval/low").asDouble()).isLessThan(accuracy);
+    }
+  }
+
+  @Test
+  void whoeverReadsAResultSeesTheOldOneOrTheNewOneWhole() throws IOException {
+    // Given: readers that have opened what was there, as another name of the same file has it
+    Path out = Files.createDirectory(directory.resolve("out"));
+    Path before = Files.createDirectory(directory.resolve("before"));
+    List<String> results = List.of("model.params", "recipe.json", "report.json", "e.json");
+    for (String name : results) {
+      Files.createLink(before.resolve(name), Files.writeString(out.resolve(name), "old"));
+    }
+    Path ids = ids(0, 20);
+    Path json = out.resolve("e.json");
+
+    // When
+    List<Answer> answers =
+        List.of(
+            run("train", "--dataset", DATASET, "--recipe", "mlp", "--epochs", "1", "--out", out),
+            run("unlearn", "--model", model, "--dataset", DATASET, "--forget", ids, "--out", out),
+            run(
+                "evaluate",
+                "--model",
+                model,
+                "--dataset",
+                DATASET,
+                "--forget",
+                ids,
+                "--json",
+                json));
+
+    // Then
+    assertThat(answers).containsOnly(new Answer(0, ""));
+    assertThat(names(out)).containsExactlyInAnyOrderElementsOf(results);
+    for (String name : results) {
+      assertThat(before.resolve(name)).hasContent("old");
+      assertThat(out.resolve(name)).isNotEmptyFile();
+      assertThat(Files.readAllBytes(out.resolve(name))).isNotEqualTo("old".getBytes(UTF_8));
     }
   }
 
