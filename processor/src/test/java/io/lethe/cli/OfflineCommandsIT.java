@@ -2,18 +2,21 @@ package io.lethe.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lethe.artifact.ArtifactStores;
 import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.SafetensorsFile;
+import io.lethe.model.ComputeThreads;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.FisherFile;
 import io.lethe.unlearning.Confidence;
@@ -21,6 +24,7 @@ import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.KeptFolds;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Recipe;
 import java.io.IOException;
@@ -29,9 +33,11 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -572,6 +578,122 @@ class OfflineCommandsIT {
             directory.resolve("no")),
         "lineage.csv",
         "no sample of the dataset");
+  }
+
+  @Test
+  void anAnchorThatWasStoppedTrainsOnlyTheFoldsThatItLacks() throws IOException {
+    // Given: stopped within the second of two folds; what the first has found is marked
+    Path out = Files.createDirectory(directory.resolve("out"));
+    SampleDataset data = Datasets.open(DATASET);
+    int[] all = IntStream.range(0, data.size()).toArray();
+    int[] marked = stopAfterTheFirstFold(out, data);
+    float[] marks = new float[10 * marked.length];
+    Arrays.fill(marks, 7);
+    Path fold = onlyFile(out.resolve(AnchorCommand.FOLDS).resolve("kept"));
+    HeldOutFile.write(fold, data, marked, HeldOutTargets.of(10, marked, marks));
+    Path slower = directory.resolve("slower.json");
+    Files.writeString(
+        slower,
+        Files.readString(shared.resolve("recipe.json"))
+            .replace("\"epochs\" : 3", "\"epochs\" : 2"));
+    Path other = Files.createDirectory(directory.resolve("other"));
+    copy(out.resolve(AnchorCommand.FOLDS), other.resolve(AnchorCommand.FOLDS));
+
+    // When: the same work, and another
+    Answer same = anchor(shared.resolve("recipe.json"), out);
+    Answer another = anchor(slower, other);
+
+    // Then
+    assertThat(List.of(same, another)).containsOnly(new Answer(0, ""));
+    HeldOutTargets expected = crossFitted(Recipe.read(shared.resolve("recipe.json"), data), data);
+    HeldOutTargets resumed = HeldOutFile.read(out.resolve("heldout.npz"), data);
+    int[] rest = IntStream.of(all).filter(i -> Arrays.binarySearch(marked, i) < 0).toArray();
+    assertThat(resumed.logits(marked)).containsOnly(7);
+    assertThat(resumed.logits(rest)).containsExactly(expected.logits(rest));
+    assertThat(HeldOutFile.read(other.resolve("heldout.npz"), data).logits(all))
+        .containsExactly(crossFitted(Recipe.read(slower, data), data).logits(all));
+    for (Path folder : List.of(out, other)) {
+      assertThat(names(folder)).containsExactly("fisher.safetensors", "heldout.npz");
+    }
+  }
+
+  private static Answer anchor(Path recipe, Path out) {
+    return run(
+        "anchor",
+        "--model",
+        model,
+        "--dataset",
+        DATASET,
+        "--recipe",
+        recipe,
+        "--folds",
+        "2",
+        "--out",
+        out);
+  }
+
+  private static HeldOutTargets crossFitted(Recipe recipe, SampleDataset data) {
+    return new CrossFit(() -> recipe.init().create(recipe.training().seed()), recipe.training(), 2)
+        .run(
+            data,
+            IntStream.range(0, data.size()).toArray(),
+            i -> data.subject(i).orElseThrow(),
+            recipe.training().seed(),
+            Progress.NONE);
+  }
+
+  /**
+   * As the command does it, in one thread.
+   *
+   * @return the samples of the fold that is done
+   */
+  private int[] stopAfterTheFirstFold(Path out, SampleDataset data) throws IOException {
+    Recipe recipe = Recipe.read(shared.resolve("recipe.json"), data);
+    KeptFolds.Work work =
+        new KeptFolds.Work(
+            recipe,
+            2,
+            10,
+            data,
+            IntStream.range(0, data.size()).toArray(),
+            new int[0],
+            i -> data.subject(i).orElseThrow());
+    int threads = ComputeThreads.get();
+    ComputeThreads.set(1);
+    try {
+      KeptFolds folds =
+          new KeptFolds(
+              ArtifactStores.open(out.resolve(AnchorCommand.FOLDS).toUri()), "", directory);
+      assertThatThrownBy(
+              () ->
+                  folds.run(
+                      work,
+                      resumed -> assertThat(resumed).isZero(),
+                      (stage, done, total) -> {
+                        if (10 * done > 7 * total) {
+                          throw new CancellationException();
+                        }
+                      }))
+          .isInstanceOf(CancellationException.class);
+    } finally {
+      ComputeThreads.set(threads);
+    }
+    Path fold = onlyFile(out.resolve(AnchorCommand.FOLDS).resolve("kept"));
+    return HeldOutFile.read(fold, data).samples();
+  }
+
+  private static Path onlyFile(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      List<Path> found = files.toList();
+      assertThat(found).hasSize(1);
+      return found.get(0);
+    }
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    Path kept = Files.createDirectories(to.resolve("kept"));
+    Path file = onlyFile(from.resolve("kept"));
+    Files.copy(file, kept.resolve(file.getFileName()));
   }
 
   @Test
