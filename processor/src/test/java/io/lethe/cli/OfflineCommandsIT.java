@@ -21,12 +21,15 @@ import io.lethe.model.LoadedModel;
 import io.lethe.offline.FisherFile;
 import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.KeptFolds;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Recipe;
+import io.lethe.unlearning.ShadowScores;
+import io.lethe.unlearning.Trainer;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
@@ -401,6 +404,88 @@ class OfflineCommandsIT {
             "--shadow",
             "2"),
         "--recipe");
+  }
+
+  @Test
+  void shadowModelsAreThoseOfTheOtherCommandsWithSeedsOfTheirOwn() throws IOException {
+    // Given: what train, unlearn and training without the forget samples make, two of each
+    SampleDataset data = Datasets.open(DATASET);
+    Path file =
+        Files.writeString(
+            directory.resolve("recipe.json"),
+            "{\"init\": {\"architecture\": \"mlp\", \"widths\": [16]}, \"epochs\": 1, \"seed\": 7}");
+    Recipe recipe = Recipe.read(file, data);
+    int[] forget = IntStream.range(0, 20).toArray();
+    int[] kept = IntStream.range(20, data.size()).toArray();
+    double[][][] margins = new double[4][2][];
+    double[] accuracies = new double[2];
+    for (int k = 0; k < 2; k++) {
+      Path trained = directory.resolve("trained" + k);
+      Path unlearned = directory.resolve("unlearned" + k);
+      run("train", "--dataset", DATASET, "--recipe", file, "--seed", 8 + 2 * k, "--out", trained);
+      run(
+          "unlearn",
+          "--model",
+          trained.resolve("model.params"),
+          "--dataset",
+          DATASET,
+          "--forget",
+          ids(0, 20),
+          "--method",
+          "fine-tune",
+          "--seed",
+          3 + k,
+          "--out",
+          unlearned);
+      Recipe own = recipe.withSeed(9 + 2 * k);
+      try (LoadedModel forgot =
+              LoadedModel.load(unlearned.resolve("model.params"), ModelFormat.DJL);
+          LoadedModel without = own.init().create(own.training().seed())) {
+        new Trainer(own.training()).train(without, data, kept, Progress.NONE);
+        margins[0][k] = ShadowScores.margins(forgot, data, forget);
+        margins[1][k] = ShadowScores.margins(forgot, data, kept);
+        margins[2][k] = ShadowScores.margins(without, data, forget);
+        margins[3][k] = ShadowScores.margins(without, data, kept);
+        accuracies[0] += Evaluator.score(forgot, data, kept).accuracy() / 2;
+        accuracies[1] += Evaluator.score(without, data, kept).accuracy() / 2;
+      }
+    }
+    ShadowScores expected =
+        ShadowScores.between(
+            new ShadowScores.Margins(
+                margins[0], margins[1], margins[1], accuracies[0], accuracies[0]),
+            new ShadowScores.Margins(
+                margins[2], margins[3], margins[3], accuracies[1], accuracies[1]));
+    Path json = directory.resolve("e.json");
+
+    // When
+    run(
+        "evaluate",
+        "--model",
+        model,
+        "--dataset",
+        DATASET,
+        "--forget",
+        ids(0, 20),
+        "--shadow",
+        2,
+        "--recipe",
+        file,
+        "--method",
+        "fine-tune",
+        "--seed",
+        3,
+        "--json",
+        json);
+
+    // Then
+    JsonNode shadow = json(json).get("shadow");
+    assertThat(shadow.get("forgettingQuality").asDouble()).isEqualTo(expected.forgettingQuality());
+    assertThat(shadow.get("neurips2023").asDouble())
+        .isCloseTo(expected.neurips2023(), within(1e-12));
+    assertThat(shadow.get("klomForget").asDouble()).isEqualTo(expected.klomForget());
+    assertThat(shadow.get("klomRetain").asDouble()).isEqualTo(expected.klomRetain());
+    assertThat(shadow.get("klomHoldout").asDouble()).isEqualTo(expected.klomHoldout());
   }
 
   @Test
