@@ -7,6 +7,7 @@ import io.lethe.events.ReleaseMode;
 import io.lethe.events.UnlearningJob;
 import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.LoadedModel;
+import io.lethe.state.ForgetSet;
 import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.HeldOutFile;
@@ -18,7 +19,6 @@ import io.lethe.unlearning.UnlearningException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
 import java.util.UUID;
 
 /**
@@ -47,10 +47,7 @@ final class TargetsRun {
     this.job = inputs.job();
   }
 
-  /**
-   * @param erased samples since the anchor: no model is trained on them any more
-   */
-  HeldOutRows run(List<String> erased) {
+  HeldOutRows run(ForgetSet known) {
     SampleDataset dataset = data.anchored();
     try (LoadedModel anchor = LoadedModel.load(inputs.anchor(), job.getFormat())) {
       outputs = CrossFit.outputs(anchor, dataset);
@@ -59,7 +56,7 @@ final class TargetsRun {
       HeldOutTargets targets = adjusted(imported(dataset));
       return rows(dataset, targets.samples(), targets);
     }
-    HeldOutTargets targets = adjusted(crossFitted(dataset, JobInputs.present(dataset, erased)));
+    HeldOutTargets targets = adjusted(crossFitted(dataset, known));
     return rows(dataset, targets.samples(), targets);
   }
 
@@ -102,10 +99,14 @@ final class TargetsRun {
   }
 
   /**
-   * Of what was erased since the anchor, too, as long as releases start from it: they forget all of
-   * it again. A chained policy keeps no target of what it has erased.
+   * Also of what was erased since the anchor, on which no model is trained, as long as releases
+   * start from it: they forget all of it again. Those of a chained policy do not, nor those of a
+   * model that has forgotten a class, of which the folds' models know nothing to say.
    */
-  private HeldOutTargets crossFitted(SampleDataset dataset, int[] erased) {
+  private HeldOutTargets crossFitted(SampleDataset dataset, ForgetSet known) {
+    int[] erased = JobInputs.present(dataset, known.getErased());
+    boolean chained =
+        job.getPolicy().getMode() == ReleaseMode.CHAINED || !known.getErasedClasses().isEmpty();
     Recipe recipe = recipe(job, dataset);
     try (LoadedModel untrained = recipe.init().create(recipe.training().seed())) {
       requireSameClasses("models of the recipe", CrossFit.outputs(untrained, dataset));
@@ -117,7 +118,7 @@ final class TargetsRun {
             outputs,
             dataset,
             Sampling.complement(dataset.size(), erased),
-            job.getPolicy().getMode() == ReleaseMode.CHAINED ? new int[0] : erased,
+            chained ? new int[0] : erased,
             inputs.groups(dataset));
     return new KeptFolds(inputs.artifacts(), prefix(job), scratch)
         .run(work, resumed -> {}, inputs.progress());

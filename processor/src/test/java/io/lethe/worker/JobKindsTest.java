@@ -43,6 +43,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the kinds of jobs read, compute and leave. */
 class JobKindsTest {
@@ -105,20 +107,27 @@ class JobKindsTest {
     }
   }
 
-  @Test
-  void aChainedPolicyGetsNoTargetOfWhatWasErased() {
-    // Given
-    worker.erased = worker.samples(4, 6);
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whereReleasesAreChainedWhatWasErasedGetsNoTarget(boolean byPolicy) {
+    // Given: by the policy, or since a class was forgotten whole
+    List<String> ofClass =
+        IntStream.range(0, 80)
+            .filter(i -> worker.dataset.label(i) == 1)
+            .mapToObj(worker.dataset::sampleId)
+            .toList();
+    worker.erased = byPolicy ? worker.samples(4, 6) : ofClass;
+    worker.erasedClasses = byPolicy ? List.of() : List.of("1");
+    ReleaseMode mode = byPolicy ? ReleaseMode.CHAINED : ReleaseMode.ANCHORED;
 
     // When
     JobResult result =
         worker.runner.run(
-            targetsJob().setPolicy(worker.policy().setMode(ReleaseMode.CHAINED).build()).build(),
-            Progress.NONE);
+            targetsJob().setPolicy(worker.policy().setMode(mode).build()).build(), Progress.NONE);
 
     // Then
     assertThat(result.targets().orElseThrow().sampleIds())
-        .hasSize(78)
+        .hasSize(80 - worker.erased.size())
         .doesNotContainAnyElementsOf(worker.erased);
   }
 
