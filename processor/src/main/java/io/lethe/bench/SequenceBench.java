@@ -231,6 +231,7 @@ public final class SequenceBench {
           Optional.empty(),
           unused,
           unused,
+          0,
           Optional.of(targets),
           Optional.empty(),
           UnlearningPolicy.newBuilder(

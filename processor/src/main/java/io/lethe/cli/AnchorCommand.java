@@ -1,5 +1,6 @@
 package io.lethe.cli;
 
+import io.lethe.artifact.ArtifactStores;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.LineageFile;
 import io.lethe.dataset.SampleDataset;
@@ -15,7 +16,9 @@ import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.KeptFolds;
 import io.lethe.unlearning.Recipe;
+import io.lethe.unlearning.Sampling;
 import io.lethe.worker.SampleGroups;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -35,12 +38,17 @@ import picocli.CommandLine.Option;
     name = "anchor",
     description = {
       "Computes what unlearning from a model needs, once: DIR/fisher.safetensors, and with a recipe",
-      "DIR/heldout.npz, what models that never saw a sample say about it (costs K - 1 trainings)."
+      "DIR/heldout.npz, what models that never saw a sample say about it (costs K - 1 trainings).",
+      "One that was stopped goes on, run again with the same --out, with the models it lacks."
     },
     mixinStandardHelpOptions = true)
 final class AnchorCommand implements Callable<Integer> {
   private static final String FISHER = "fisher.safetensors";
   private static final String HELD_OUT = "heldout.npz";
+
+  /** In the folder to write to, as long as not all folds are there. */
+  static final String FOLDS = ".lethe-folds";
+
   private static final double NANOS = 1e9;
 
   @Option(names = "--model", paramLabel = "FILE", required = true, description = "The model.")
@@ -97,14 +105,21 @@ final class AnchorCommand implements Callable<Integer> {
       throw new UnusableException("--folds: 2 to %d, not %d".formatted(data.size(), folds));
     }
     IntFunction<String> subjects = subjects(data);
-    if (how.isPresent()) {
-      requireSameClasses(file, how.get(), data);
-    }
+    int outputs = how.map(given -> outputs(file, given, data)).orElse(0);
     Terminal terminal = Terminal.standard();
     try (Aside aside = Aside.in(out)) {
       fisher(file, data, aside, terminal);
       if (how.isPresent()) {
-        heldOut(file, how.get(), data, subjects, unseen, aside, terminal);
+        KeptFolds.Work work =
+            new KeptFolds.Work(
+                how.get(),
+                folds,
+                outputs,
+                data,
+                Sampling.complement(data.size()),
+                new int[0],
+                subjects);
+        heldOut(file, work, unseen, aside, terminal);
       } else {
         terminal.line("no held-out targets: they take a recipe (--recipe FILE)");
       }
@@ -143,7 +158,8 @@ final class AnchorCommand implements Callable<Integer> {
     terminal.line(aside.done(FISHER) + ": " + Terminal.count(data.size()) + " samples");
   }
 
-  private static void requireSameClasses(ModelFile file, Recipe how, SampleDataset data) {
+  /** Outputs of the model, which the recipe's models must have as well. */
+  private static int outputs(ModelFile file, Recipe how, SampleDataset data) {
     try (LoadedModel anchor = file.load();
         LoadedModel untrained = how.init().create(how.training().seed())) {
       int wanted = CrossFit.outputs(anchor, data);
@@ -152,38 +168,45 @@ final class AnchorCommand implements Callable<Integer> {
         throw new UnusableException(
             "--recipe: makes models of %d classes, %s has %d".formatted(made, file.path(), wanted));
       }
+      return wanted;
     }
   }
 
   private void heldOut(
       ModelFile file,
-      Recipe how,
-      SampleDataset data,
-      IntFunction<String> subjects,
+      KeptFolds.Work work,
       Optional<SampleDataset> unseen,
       Aside aside,
       Terminal terminal)
       throws IOException {
     Path partial = aside.file(HELD_OUT);
-    int[] samples = IntStream.range(0, data.size()).toArray();
+    Path kept = out.resolve(FOLDS).toAbsolutePath();
     long began = System.nanoTime();
     HeldOutTargets targets =
-        new CrossFit(() -> how.init().create(how.training().seed()), how.training(), folds)
+        new KeptFolds(ArtifactStores.open(kept.toUri()), "", partial.getParent())
             .run(
-                data,
-                samples,
-                subjects,
-                how.training().seed(),
-                ShownProgress.ofTraining(terminal, "cross-fitting", how.training().batch()));
+                work,
+                resumed -> sayResumed(resumed, terminal),
+                ShownProgress.ofTraining(
+                    terminal, "cross-fitting", work.recipe().training().batch()));
     if (unseen.isPresent()) {
       try (LoadedModel anchor = file.load()) {
         targets = Confidence.adjusted(targets, anchor, unseen.get());
       }
     }
     double seconds = (System.nanoTime() - began) / NANOS;
-    HeldOutFile.write(partial, data, samples, targets);
+    HeldOutFile.write(partial, work.dataset(), work.samples(), targets);
     terminal.line(
         "%s: %s samples, %d folds in %.1f s"
-            .formatted(aside.done(HELD_OUT), Terminal.count(samples.length), folds, seconds));
+            .formatted(
+                aside.done(HELD_OUT), Terminal.count(work.samples().length), folds, seconds));
+    Folders.delete(kept);
+  }
+
+  private void sayResumed(int resumed, Terminal terminal) {
+    if (resumed > 0) {
+      terminal.line(
+          "%d of %d folds are there from a run that was stopped".formatted(resumed, folds));
+    }
   }
 }

@@ -61,7 +61,7 @@ final class BenchCommand {
 
     void write(ObjectNode figures) throws IOException {
       if (file != null) {
-        JsonFiles.write(file, figures);
+        JsonFiles.publish(file, figures);
       }
     }
   }

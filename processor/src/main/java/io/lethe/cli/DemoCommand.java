@@ -7,13 +7,10 @@ import io.lethe.demo.DemoSettings;
 import io.lethe.roles.EmbeddedStack;
 import io.lethe.terminal.Terminal;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -53,27 +50,13 @@ final class DemoCommand implements Callable<Integer> {
       DemoReport report = new Demo(settings, material, stack, folder, terminal).play();
       report.print(terminal);
       if (json != null) {
-        report.write(json);
+        JsonFiles.publish(json, report.toJson());
       }
       return Main.DONE;
     } finally {
       if (data == null) {
-        delete(folder);
+        Folders.delete(folder);
       }
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      files.sorted(Comparator.reverseOrder()).forEach(DemoCommand::deleteFile);
-    }
-  }
-
-  private static void deleteFile(Path file) {
-    try {
-      Files.deleteIfExists(file);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
   }
 }

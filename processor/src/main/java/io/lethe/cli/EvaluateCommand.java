@@ -111,7 +111,7 @@ final class EvaluateCommand implements Callable<Integer> {
             input.holdout().isPresent());
     measurement.print(terminal);
     if (json != null) {
-      JsonFiles.write(json, measurement.toJson());
+      JsonFiles.publish(json, measurement.toJson());
     }
     return Main.DONE;
   }

@@ -3,6 +3,7 @@ package io.lethe.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import io.lethe.offline.Aside;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +17,23 @@ final class JsonFiles {
 
   static void write(Path file, JsonNode json) throws IOException {
     Files.writeString(file, MAPPER.writeValueAsString(json) + System.lineSeparator());
+  }
+
+  /**
+   * Writes a file that others may read: they see what was there or all of it. What is no file, as a
+   * terminal or a pipe, is written to as it is.
+   */
+  static void publish(Path file, JsonNode json) throws IOException {
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      write(file, json);
+      return;
+    }
+    Path target = Files.exists(file) ? file.toRealPath() : file.toAbsolutePath();
+    try (Aside aside = Aside.in(target.getParent())) {
+      String name = target.getFileName().toString();
+      write(aside.file(name), json);
+      aside.done(name);
+    }
   }
 
   /**

@@ -1,7 +1,6 @@
 package io.lethe.demo;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.events.ErasureReceipt;
@@ -12,9 +11,6 @@ import io.lethe.json.JsonRecords;
 import io.lethe.terminal.ProcessMemory;
 import io.lethe.terminal.Terminal;
 import io.lethe.unlearning.UnlearningResult;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 
@@ -79,12 +75,6 @@ public record DemoReport(
     ProcessMemory.peakRssMiB().ifPresent(mib -> json.put("peakRssMiB", mib));
     json.put("publicKey", publicKey);
     return json;
-  }
-
-  /** Writes {@link #toJson} to a file. */
-  public void write(Path file) throws IOException {
-    ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-    Files.writeString(file, mapper.writeValueAsString(toJson()) + System.lineSeparator());
   }
 
   /** Shows the comparison. */

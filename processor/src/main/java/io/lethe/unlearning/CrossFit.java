@@ -11,7 +11,9 @@ import io.lethe.model.LoadedModel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
@@ -77,12 +79,44 @@ public final class CrossFit {
       split.add(new ArrayList<>());
     }
     for (List<Integer> subject : subjects) {
-      split.stream()
-          .min((a, b) -> Integer.compare(a.size(), b.size()))
-          .orElseThrow()
-          .addAll(subject);
+      smallest(split).addAll(subject);
     }
-    return split.stream()
+    return positions(split);
+  }
+
+  /**
+   * For each fold what its model says something about: its own samples, and of those that no model
+   * is trained on the ones of its subjects. Where a subject has no other samples every model is one
+   * that never saw it: the smallest fold takes it.
+   *
+   * @param split see {@link #split}
+   * @param others samples that are in no fold
+   * @return for each fold positions, ascending
+   */
+  public static List<int[]> predicted(
+      List<int[]> split, int[] others, IntFunction<String> subjectOf) {
+    List<List<Integer>> predicted = new ArrayList<>();
+    Map<String, List<Integer>> bySubject = new HashMap<>();
+    for (int[] fold : split) {
+      List<Integer> samples = new ArrayList<>();
+      for (int sample : fold) {
+        samples.add(sample);
+        bySubject.put(subjectOf.apply(sample), samples);
+      }
+      predicted.add(samples);
+    }
+    for (int sample : others) {
+      bySubject.computeIfAbsent(subjectOf.apply(sample), s -> smallest(predicted)).add(sample);
+    }
+    return positions(predicted);
+  }
+
+  private static List<Integer> smallest(List<List<Integer>> folds) {
+    return folds.stream().min((a, b) -> Integer.compare(a.size(), b.size())).orElseThrow();
+  }
+
+  private static List<int[]> positions(List<List<Integer>> folds) {
+    return folds.stream()
         .map(fold -> fold.stream().mapToInt(Integer::intValue).sorted().toArray())
         .toList();
   }
@@ -118,9 +152,15 @@ public final class CrossFit {
   @FunctionalInterface
   public interface Ready {
     /**
-     * @param logits of the fold's samples (samples, classes), row-major
+     * @param logits of what the fold's model was asked about (samples, classes), row-major
      */
     void fold(int fold, float[] logits);
+  }
+
+  /** As below, each fold's model asked about the fold alone. */
+  public void folds(
+      SampleDataset dataset, List<int[]> split, int[] wanted, Progress progress, Ready ready) {
+    folds(dataset, split, split, wanted, progress, ready);
   }
 
   /**
@@ -130,18 +170,26 @@ public final class CrossFit {
    * TorchScript, whose dropout draws from a generator of which a process has one. A fold's logits
    * do not depend on which others are wanted.
    *
+   * @param split see {@link #split}
+   * @param predicted for each fold the samples that its model is asked about: none that are in
+   *     another one, on which it is trained
    * @param wanted numbers of folds, each once
    * @param progress over all wanted folds; called by one thread at a time
    * @param ready called in this thread, in the order in which folds get done
    */
   public void folds(
-      SampleDataset dataset, List<int[]> split, int[] wanted, Progress progress, Ready ready) {
+      SampleDataset dataset,
+      List<int[]> split,
+      List<int[]> predicted,
+      int[] wanted,
+      Progress progress,
+      Ready ready) {
     int all = ComputeThreads.get();
     int threads = areIndependent() ? Math.min(folds, all) : 1;
     JointProgress joint = new JointProgress(progress, wanted.length);
     if (threads < 2) {
       for (int fold : wanted) {
-        ready.fold(fold, fold(dataset, split, fold, joint.part()));
+        ready.fold(fold, fold(dataset, split, predicted.get(fold), fold, joint.part()));
       }
       return;
     }
@@ -153,7 +201,7 @@ public final class CrossFit {
         running.submit(
             () -> {
               ComputeThreads.set(all / threads);
-              float[] logits = fold(dataset, split, fold, part);
+              float[] logits = fold(dataset, split, predicted.get(fold), fold, part);
               return () -> ready.fold(fold, logits);
             });
       }
@@ -215,6 +263,11 @@ public final class CrossFit {
    * @return logits of the fold's samples (samples, classes), row-major
    */
   public float[] fold(SampleDataset dataset, List<int[]> split, int fold, Progress progress) {
+    return fold(dataset, split, split.get(fold), fold, progress);
+  }
+
+  private float[] fold(
+      SampleDataset dataset, List<int[]> split, int[] predicted, int fold, Progress progress) {
     int[] others =
         split.stream()
             .filter(part -> part != split.get(fold))
@@ -223,7 +276,7 @@ public final class CrossFit {
             .toArray();
     try (LoadedModel model = untrained.get()) {
       new Trainer(recipe).train(model, dataset, others, progress);
-      return logits(model, dataset, split.get(fold));
+      return logits(model, dataset, predicted);
     }
   }
 

@@ -33,6 +33,7 @@ public final class Evaluator {
   private final SampleDataset holdout;
   private final int[] holdoutSamples;
   private final BitSet earlier;
+  private final Optional<ErasedBefore> before;
   private final Optional<HeldOutTargets> targets;
   private final Classes classes;
 
@@ -68,11 +69,13 @@ public final class Evaluator {
         holdoutSamples,
         new int[0],
         Optional.empty(),
+        Optional.empty(),
         Classes.NONE);
   }
 
   /**
    * @param earlier those of {@code forget} that earlier batches erased
+   * @param before what they erased where none of it is in {@code forget}
    * @param targets what models that never saw them say about forget samples, perhaps not about all
    */
   Evaluator(
@@ -82,6 +85,7 @@ public final class Evaluator {
       SampleDataset holdout,
       int[] holdoutSamples,
       int[] earlier,
+      Optional<ErasedBefore> before,
       Optional<HeldOutTargets> targets,
       Classes classes) {
     this.dataset = dataset;
@@ -91,6 +95,7 @@ public final class Evaluator {
     this.holdout = holdout;
     this.holdoutSamples = holdoutSamples.clone();
     this.targets = targets;
+    this.before = before;
     this.earlier = new BitSet();
     BitSet gone = new BitSet();
     Arrays.stream(earlier).forEach(gone::set);
@@ -154,29 +159,27 @@ public final class Evaluator {
   public record OfClasses(Scores forget, Scores unseen) {}
 
   /**
-   * What held-out targets say about forget samples.
+   * What held-out targets say about the samples of a set.
    *
-   * @param covered indices in the forget set of the samples that have a target; ascending
+   * @param covered indices in the set of the samples that have a target; ascending
    * @param scores of these
    */
   @SuppressWarnings("ArrayRecordComponent") // passed on within a measurement
-  public record Expected(int[] covered, Scores scores) {
-    /** Those about some of the forget set, as far as there are any. */
-    Expected of(int[] indices) {
-      int[] wanted = Arrays.stream(indices).sorted().toArray();
-      int[] some =
-          IntStream.range(0, covered.length)
-              .filter(i -> Arrays.binarySearch(wanted, covered[i]) >= 0)
-              .toArray();
-      return new Expected(Arrays.stream(some).map(i -> covered[i]).toArray(), scores.of(some));
-    }
-  }
+  public record Expected(int[] covered, Scores scores) {}
+
+  /**
+   * What a model says about samples that earlier batches erased.
+   *
+   * @param expected what held-out targets say about them, where any has one
+   * @param apart whether they are no part of the forget set
+   */
+  public record OfEarlier(Scores scores, Optional<Expected> expected, boolean apart) {}
 
   /**
    * A model, measured sample by sample.
    *
    * @param expected what held-out targets say about the forget samples, where any has one
-   * @param earlier indices in {@code forget} of the samples that earlier batches erased
+   * @param earlier about the samples that earlier batches erased, where any are there
    * @param retainLogP log-probabilities on the retain set (samples, classes), row-major
    * @param ofClasses where whole classes are to be forgotten
    */
@@ -187,7 +190,7 @@ public final class Evaluator {
       Scores retain,
       Scores holdout,
       Optional<Expected> expected,
-      int[] earlier,
+      Optional<OfEarlier> earlier,
       double[] retainLogP,
       Optional<OfClasses> ofClasses) {
     /** With what {@link Relearning} found. */
@@ -227,6 +230,9 @@ public final class Evaluator {
     activations.keep(
         dataset, IntStream.concat(Arrays.stream(forget), Arrays.stream(retain)).toArray());
     activations.keep(holdout, holdoutSamples);
+    before
+        .map(ErasedBefore::there)
+        .ifPresent(there -> activations.keep(there.dataset(), there.positions()));
     return measure(model, activations::logits, parent, progress);
   }
 
@@ -247,7 +253,7 @@ public final class Evaluator {
             progress,
             (long) forget.length + retain.length,
             total);
-    int[] early = earlier.stream().toArray();
+    Optional<OfEarlier> ofEarlier = ofEarlier(model, outputs, onForget);
     Evaluation.Builder evaluation =
         Evaluation.newBuilder()
             .setForget(onForget.metrics())
@@ -256,14 +262,14 @@ public final class Evaluator {
             .setTrueHoldout(holdout != dataset);
     Attack attack = Attack.balanced(onForget.losses(), onHoldout.losses());
     evaluation.setMembershipAuc(attack.auc()).setMembershipAucInterval(attack.interval());
-    if (early.length > 0) {
-      Scores onEarlier = onForget.of(early);
-      Attack again = Attack.balanced(onEarlier.losses(), onHoldout.losses());
-      evaluation
-          .setEarlier(onEarlier.metrics())
-          .setEarlierMembershipAuc(again.auc())
-          .setEarlierMembershipAucInterval(again.interval());
-    }
+    ofEarlier.ifPresent(
+        of -> {
+          Attack again = Attack.balanced(of.scores().losses(), onHoldout.losses());
+          evaluation
+              .setEarlier(of.scores().metrics())
+              .setEarlierMembershipAuc(again.auc())
+              .setEarlierMembershipAucInterval(again.interval());
+        });
     parent.ifPresent(
         from -> {
           double[] kl = divergences(from.retainLogP(), retainLogP, dataset.classes());
@@ -276,10 +282,29 @@ public final class Evaluator {
         onForget,
         onRetain,
         onHoldout,
-        targets.flatMap(this::expected),
-        early,
+        expected(targets, dataset, forget),
+        ofEarlier,
         retainLogP,
         ofClasses(model, onForget));
+  }
+
+  private Optional<OfEarlier> ofEarlier(LoadedModel model, Outputs outputs, Scores onForget) {
+    if (!earlier.isEmpty()) {
+      int[] early = earlier.stream().toArray();
+      int[] samples = Arrays.stream(early).map(i -> forget[i]).toArray();
+      return Optional.of(
+          new OfEarlier(onForget.of(early), expected(targets, dataset, samples), false));
+    }
+    return before
+        .filter(all -> all.there().positions().length > 0)
+        .map(
+            all -> {
+              SampleDataset data = all.there().dataset();
+              int[] samples = all.there().positions();
+              Scores scores =
+                  score(model, outputs, data, samples, null, Progress.NONE, 0, samples.length);
+              return new OfEarlier(scores, expected(all.targets(), data, samples), true);
+            });
   }
 
   private Optional<OfClasses> ofClasses(LoadedModel model, Scores onForget) {
@@ -342,10 +367,15 @@ public final class Evaluator {
     return kl;
   }
 
-  private Optional<Expected> expected(HeldOutTargets all) {
+  private static Optional<Expected> expected(
+      Optional<HeldOutTargets> targets, SampleDataset dataset, int[] set) {
+    if (targets.isEmpty()) {
+      return Optional.empty();
+    }
+    HeldOutTargets all = targets.get();
     int[] covered =
-        IntStream.range(0, forget.length).filter(i -> all.cover(new int[] {forget[i]})).toArray();
-    int[] samples = Arrays.stream(covered).map(i -> forget[i]).toArray();
+        IntStream.range(0, set.length).filter(i -> all.cover(new int[] {set[i]})).toArray();
+    int[] samples = Arrays.stream(covered).map(i -> set[i]).toArray();
     return covered.length == 0
         ? Optional.empty()
         : Optional.of(new Expected(covered, expected(all, dataset, samples)));

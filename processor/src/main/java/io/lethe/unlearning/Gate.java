@@ -7,7 +7,6 @@ import io.lethe.events.Verdict;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.IntStream;
 
 /**
  * Holds a release's figures to the policy's thresholds: not the figure itself, which another sample
@@ -87,11 +86,17 @@ public final class Gate {
 
   private List<GateCheck> gaps(Evaluator.Measured after) {
     List<GateCheck> checks = new ArrayList<>();
-    int[] all = IntStream.range(0, after.forget().hits().length).toArray();
-    checks.add(forgetGap(FORGET_GAP, after, all));
-    if (after.earlier().length > 0) {
-      checks.add(forgetGap(EARLIER_GAP, after, after.earlier()));
-    }
+    checks.add(forgetGap(FORGET_GAP, after.forget(), after.expected(), after.holdout()));
+    after
+        .earlier()
+        .ifPresent(
+            of -> {
+              GateCheck check = forgetGap(EARLIER_GAP, of.scores(), of.expected(), after.holdout());
+              // What a chained policy has erased has no targets any more: no person could tell.
+              if (check.getMeasured() || !of.apart()) {
+                checks.add(check);
+              }
+            });
     limit(thresholds.getMaxMembershipGap(), after)
         .ifPresent(most -> checks.add(membershipGap(after, most)));
     return checks;
@@ -159,13 +164,16 @@ public final class Gate {
    * Of those samples that have a target; where none has one, of all against the holdout set, if the
    * policy holds them to that.
    */
-  private GateCheck forgetGap(String name, Evaluator.Measured after, int[] which) {
-    Optional<Evaluator.Expected> expected = after.expected().map(all -> all.of(which));
+  private GateCheck forgetGap(
+      String name,
+      Evaluator.Scores all,
+      Optional<Evaluator.Expected> expected,
+      Evaluator.Scores holdout) {
     int samples = expected.map(some -> some.covered().length).orElse(0);
     double most = thresholds.getMaxForgetGap().orElse(DEFAULT_GAP);
     if (samples > 0) {
       Evaluator.Scores targets = expected.orElseThrow().scores();
-      Evaluator.Scores forget = after.forget().of(expected.orElseThrow().covered());
+      Evaluator.Scores forget = all.of(expected.orElseThrow().covered());
       return judge(
           name,
           forget.accuracy() - targets.accuracy(),
@@ -173,14 +181,12 @@ public final class Gate {
           Optional.of(-most),
           most);
     }
-    Evaluator.Scores forget = after.forget().of(which);
-    Evaluator.Scores holdout = after.holdout();
     GateCheck check =
         judge(
             name,
-            forget.accuracy() - holdout.accuracy(),
+            all.accuracy() - holdout.accuracy(),
             Intervals.difference(
-                forget.correct(), forget.hits().length, holdout.correct(), holdout.hits().length),
+                all.correct(), all.hits().length, holdout.correct(), holdout.hits().length),
             Optional.of(-most),
             most);
     return thresholds.getMaxForgetGap().isPresent() ? check : unmeasured(check);

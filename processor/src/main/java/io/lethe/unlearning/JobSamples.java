@@ -33,10 +33,24 @@ public final class JobSamples {
     this(dataset, holdout, forget, Set.of(), new int[0], Optional.empty(), seed);
   }
 
+  /** Where nothing was erased that is not in the forget set. */
+  public JobSamples(
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] forget,
+      Set<Integer> forgetClasses,
+      int[] earlier,
+      Optional<HeldOutTargets> targets,
+      long seed) {
+    this(dataset, holdout, forget, forgetClasses, earlier, Optional.empty(), targets, seed);
+  }
+
   /**
    * @param forgetClasses whole classes that are to be forgotten: none of their samples is retained
    *     or measured as holdout, but those of a holdout set are measured for themselves
    * @param earlier those of {@code forget} that earlier batches erased
+   * @param before what they erased that is not to be forgotten again; there is none of it in {@code
+   *     dataset}
    * @param targets what models that never saw them say about the forget samples; of whole classes
    *     those models knew other samples, so that their targets say nothing and are passed over
    */
@@ -46,6 +60,7 @@ public final class JobSamples {
       int[] forget,
       Set<Integer> forgetClasses,
       int[] earlier,
+      Optional<ErasedBefore> before,
       Optional<HeldOutTargets> targets,
       long seed) {
     int[] retained = kept(dataset, forgetClasses, Sampling.complement(dataset.size(), forget));
@@ -78,6 +93,7 @@ public final class JobSamples {
             holdout.orElse(dataset),
             measured,
             earlier,
+            before.map(all -> some(all, seed)),
             forgetClasses.isEmpty() ? targets : Optional.empty(),
             new Evaluator.Classes(
                 forgetClasses,
@@ -101,6 +117,14 @@ public final class JobSamples {
   /** Measures a model on these samples. */
   public Evaluator evaluator() {
     return evaluator;
+  }
+
+  private static ErasedBefore some(ErasedBefore all, long seed) {
+    int[] chosen =
+        Sampling.choose(
+            all.there().positions(), EVALUATION_SAMPLES, Sampling.mix(seed, Sampling.EARLIER));
+    return new ErasedBefore(
+        all.samples(), new SampleSet(all.there().dataset(), chosen), all.targets());
   }
 
   private static int[] all(SampleDataset dataset) {

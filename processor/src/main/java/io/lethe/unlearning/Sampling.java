@@ -34,6 +34,9 @@ public final class Sampling {
   /** Weights and noise that a method draws. */
   public static final long INIT = 9;
 
+  /** Samples that earlier jobs erased, of those that are measured apart from the forget set. */
+  public static final long EARLIER = 10;
+
   private Sampling() {}
 
   /** SplitMix64's finaliser over a seed and a stream. */

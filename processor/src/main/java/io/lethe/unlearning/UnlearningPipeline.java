@@ -163,6 +163,7 @@ public final class UnlearningPipeline {
               forget,
               request.forgetClasses(),
               request.erased(),
+              request.erasedBefore(),
               request.targets(),
               request.seed());
       unseen = samples.unseen();
@@ -234,6 +235,7 @@ public final class UnlearningPipeline {
           Optional.of(unseen),
           retainSums,
           erasedSums,
+          request.erasedBefore().map(ErasedBefore::samples).orElse(0L),
           request.targets(),
           request.retraining(),
           request.policy(),

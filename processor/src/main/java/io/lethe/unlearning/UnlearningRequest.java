@@ -24,6 +24,7 @@ import java.util.Set;
  *     that need them are left out of the ladder
  * @param start weights that methods start from, where they are not the anchor's: a release of the
  *     same network
+ * @param erasedBefore what that release has forgotten; none of it is in {@code dataset}
  * @param forgetClasses whole classes to forget; {@code batch} then holds their samples, and may be
  *     empty where those are gone
  * @param retraining how the anchor was trained, for the methods that train from nothing
@@ -43,6 +44,7 @@ public record UnlearningRequest(
     FisherDiagonal erasedSums,
     Optional<HeldOutTargets> targets,
     Optional<Path> start,
+    Optional<ErasedBefore> erasedBefore,
     Set<Integer> forgetClasses,
     Optional<Retraining> retraining,
     UnlearningPolicy policy,
@@ -50,6 +52,42 @@ public record UnlearningRequest(
     Path output) {
   public UnlearningRequest {
     forgetClasses = Set.copyOf(forgetClasses);
+  }
+
+  /** Where nothing was erased that is not to be forgotten again. */
+  public UnlearningRequest(
+      Path anchor,
+      ModelFormat format,
+      SampleDataset dataset,
+      Optional<SampleDataset> holdout,
+      int[] batch,
+      int[] erased,
+      FisherDiagonal retainSums,
+      FisherDiagonal erasedSums,
+      Optional<HeldOutTargets> targets,
+      Optional<Path> start,
+      Set<Integer> forgetClasses,
+      Optional<Retraining> retraining,
+      UnlearningPolicy policy,
+      long seed,
+      Path output) {
+    this(
+        anchor,
+        format,
+        dataset,
+        holdout,
+        batch,
+        erased,
+        retainSums,
+        erasedSums,
+        targets,
+        start,
+        Optional.empty(),
+        forgetClasses,
+        retraining,
+        policy,
+        seed,
+        output);
   }
 
   /** Single samples, from the anchor's weights, without a recipe. */

@@ -19,6 +19,8 @@ import java.util.Set;
  * @param unseen samples that the model never saw, or that stand in for such
  * @param retainSums sum of squared gradients over the retained samples, at the anchor's weights
  * @param erasedSums the same over {@code forget}
+ * @param erasedBefore number of samples erased since the anchor that are not in {@code forget}: the
+ *     weights that the method starts from have forgotten them
  * @param targets what models that never saw them say about samples, at least the forget samples
  * @param retraining how the model is trained from nothing, where that is known
  * @param policy hyperparameters
@@ -36,13 +38,14 @@ public record UnlearningTask(
     Optional<SampleSet> unseen,
     FisherDiagonal retainSums,
     FisherDiagonal erasedSums,
+    long erasedBefore,
     Optional<HeldOutTargets> targets,
     Optional<Retraining> retraining,
     UnlearningPolicy policy,
     long seed,
     Progress progress,
     Activations activations) {
-  /** With activations of its own, which are freed with the model. */
+  /** From the anchor, with activations of its own, which are freed with the model. */
   public UnlearningTask(
       LoadedModel model,
       SampleDataset dataset,
@@ -66,6 +69,7 @@ public record UnlearningTask(
         unseen,
         retainSums,
         erasedSums,
+        0,
         targets,
         retraining,
         policy,
@@ -113,6 +117,7 @@ public record UnlearningTask(
         unseen,
         retainSums,
         erasedSums,
+        erasedBefore,
         targets,
         retraining,
         policy,

@@ -43,7 +43,7 @@ final class AnchorRun {
     }
     Optional<HeldOutRows> targets = Optional.empty();
     if (job.getHeldout()) {
-      targets = Optional.of(new TargetsRun(inputs, data, scratch).run(known.getErased()));
+      targets = Optional.of(new TargetsRun(inputs, data, scratch).run(known));
     }
     deleteObsolete();
     return new JobResult(

@@ -16,9 +16,11 @@ import io.lethe.heldout.HeldOutRows;
 import io.lethe.model.LoadedModel;
 import io.lethe.state.ForgetSet;
 import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.ErasedBefore;
 import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.JobSamples;
 import io.lethe.unlearning.Progress;
+import io.lethe.unlearning.SampleSet;
 import io.lethe.unlearning.UnlearningMethod;
 import io.lethe.unlearning.UnlearningPipeline;
 import io.lethe.unlearning.UnlearningRequest;
@@ -26,6 +28,7 @@ import io.lethe.unlearning.UnlearningResult;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -77,12 +80,14 @@ final class UnlearnRun {
                 || !job.getClasses().isEmpty()
                 || !known.getErasedClasses().isEmpty());
     SampleDataset dataset = chained ? data.unerased() : anchored;
+    Optional<ErasedBefore> before =
+        chained ? Optional.of(before(anchored, erased, known, sums)) : Optional.empty();
     List<ResolvedClass> classes = ForgottenClasses.resolve(data.unerased(), job.getClasses());
     int[] batch = batch(dataset, classes);
     Optional<SampleDataset> holdout = data.holdout();
     Set<Integer> labels = labels(data.whole());
     if (batch.length == 0 && !isGone(data.whole(), labels)) {
-      return nothingLeft(dataset, holdout, chained ? new int[0] : erased, classes, sums);
+      return nothingLeft(dataset, holdout, chained ? new int[0] : erased, before, classes, sums);
     }
     UnlearningResult result =
         pipeline.unlearn(
@@ -97,6 +102,7 @@ final class UnlearnRun {
                 chained ? sums.erased().zero() : sums.erased(),
                 targets(dataset, known),
                 chained ? inputs.parent() : Optional.empty(),
+                before,
                 labels,
                 Optional.empty(),
                 policy,
@@ -104,6 +110,21 @@ final class UnlearnRun {
                 output),
             inputs.progress());
     return result(result, inputs.artifacts().put(output), classes);
+  }
+
+  /**
+   * What the last release has forgotten, as far as it can be measured. Not on samples of a class
+   * that was forgotten whole: of those it is expected to know nothing, of others as much as a model
+   * that never saw them.
+   */
+  private ErasedBefore before(
+      SampleDataset anchored, int[] erased, ForgetSet known, FisherSums sums) {
+    Set<Integer> gone = new HashSet<>(ForgottenClasses.labels(known.getErasedClasses()));
+    gone.addAll(ForgottenClasses.labels(job.getClasses()));
+    int[] there =
+        Arrays.stream(erased).filter(index -> !gone.contains(anchored.label(index))).toArray();
+    return new ErasedBefore(
+        sums.erased().samples(), new SampleSet(anchored, there), targets(anchored, known));
   }
 
   /**
@@ -242,13 +263,22 @@ final class UnlearnRun {
       SampleDataset dataset,
       Optional<SampleDataset> holdout,
       int[] erased,
+      Optional<ErasedBefore> before,
       List<ResolvedClass> classes,
       FisherSums sums) {
     Path current = inputs.parent().orElseGet(inputs::anchor);
     Evaluation evaluation;
     try (LoadedModel model = LoadedModel.load(current, job.getFormat())) {
       evaluation =
-          new JobSamples(dataset, holdout, erased, job.getPolicy().getSeed())
+          new JobSamples(
+                  dataset,
+                  holdout,
+                  erased,
+                  Set.of(),
+                  new int[0],
+                  before,
+                  Optional.empty(),
+                  job.getPolicy().getSeed())
               .evaluator()
               .evaluate(model, Progress.NONE);
     }

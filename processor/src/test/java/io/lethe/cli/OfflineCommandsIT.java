@@ -1,36 +1,46 @@
 package io.lethe.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.lethe.artifact.ArtifactStores;
 import io.lethe.artifact.Sha256;
 import io.lethe.dataset.Datasets;
 import io.lethe.dataset.SampleDataset;
 import io.lethe.events.ModelFormat;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.fisher.SafetensorsFile;
+import io.lethe.model.ComputeThreads;
 import io.lethe.model.LoadedModel;
 import io.lethe.offline.FisherFile;
 import io.lethe.unlearning.Confidence;
 import io.lethe.unlearning.CrossFit;
+import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.FisherComputer;
 import io.lethe.unlearning.HeldOutFile;
 import io.lethe.unlearning.HeldOutTargets;
+import io.lethe.unlearning.KeptFolds;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Recipe;
+import io.lethe.unlearning.ShadowScores;
+import io.lethe.unlearning.Trainer;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.function.IntPredicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -306,6 +316,44 @@ class OfflineCommandsIT {
   }
 
   @Test
+  void whoeverReadsAResultSeesTheOldOneOrTheNewOneWhole() throws IOException {
+    // Given: readers that have opened what was there, as another name of the same file has it
+    Path out = Files.createDirectory(directory.resolve("out"));
+    Path before = Files.createDirectory(directory.resolve("before"));
+    List<String> results = List.of("model.params", "recipe.json", "report.json", "e.json");
+    for (String name : results) {
+      Files.createLink(before.resolve(name), Files.writeString(out.resolve(name), "old"));
+    }
+    Path ids = ids(0, 20);
+    Path json = out.resolve("e.json");
+
+    // When
+    List<Answer> answers =
+        List.of(
+            run("train", "--dataset", DATASET, "--recipe", "mlp", "--epochs", "1", "--out", out),
+            run("unlearn", "--model", model, "--dataset", DATASET, "--forget", ids, "--out", out),
+            run(
+                "evaluate",
+                "--model",
+                model,
+                "--dataset",
+                DATASET,
+                "--forget",
+                ids,
+                "--json",
+                json));
+
+    // Then
+    assertThat(answers).containsOnly(new Answer(0, ""));
+    assertThat(names(out)).containsExactlyInAnyOrderElementsOf(results);
+    for (String name : results) {
+      assertThat(before.resolve(name)).hasContent("old");
+      assertThat(out.resolve(name)).isNotEmptyFile();
+      assertThat(Files.readAllBytes(out.resolve(name))).isNotEqualTo("old".getBytes(UTF_8));
+    }
+  }
+
+  @Test
   void shadowModelsSayHowLikeRetrainedModelsUnlearnedOnesAre() throws IOException {
     // Given
     Path json = directory.resolve("e.json");
@@ -356,6 +404,88 @@ class OfflineCommandsIT {
             "--shadow",
             "2"),
         "--recipe");
+  }
+
+  @Test
+  void shadowModelsAreThoseOfTheOtherCommandsWithSeedsOfTheirOwn() throws IOException {
+    // Given: what train, unlearn and training without the forget samples make, two of each
+    SampleDataset data = Datasets.open(DATASET);
+    Path file =
+        Files.writeString(
+            directory.resolve("recipe.json"),
+            "{\"init\": {\"architecture\": \"mlp\", \"widths\": [16]}, \"epochs\": 1, \"seed\": 7}");
+    Recipe recipe = Recipe.read(file, data);
+    int[] forget = IntStream.range(0, 20).toArray();
+    int[] kept = IntStream.range(20, data.size()).toArray();
+    double[][][] margins = new double[4][2][];
+    double[] accuracies = new double[2];
+    for (int k = 0; k < 2; k++) {
+      Path trained = directory.resolve("trained" + k);
+      Path unlearned = directory.resolve("unlearned" + k);
+      run("train", "--dataset", DATASET, "--recipe", file, "--seed", 8 + 2 * k, "--out", trained);
+      run(
+          "unlearn",
+          "--model",
+          trained.resolve("model.params"),
+          "--dataset",
+          DATASET,
+          "--forget",
+          ids(0, 20),
+          "--method",
+          "fine-tune",
+          "--seed",
+          3 + k,
+          "--out",
+          unlearned);
+      Recipe own = recipe.withSeed(9 + 2 * k);
+      try (LoadedModel forgot =
+              LoadedModel.load(unlearned.resolve("model.params"), ModelFormat.DJL);
+          LoadedModel without = own.init().create(own.training().seed())) {
+        new Trainer(own.training()).train(without, data, kept, Progress.NONE);
+        margins[0][k] = ShadowScores.margins(forgot, data, forget);
+        margins[1][k] = ShadowScores.margins(forgot, data, kept);
+        margins[2][k] = ShadowScores.margins(without, data, forget);
+        margins[3][k] = ShadowScores.margins(without, data, kept);
+        accuracies[0] += Evaluator.score(forgot, data, kept).accuracy() / 2;
+        accuracies[1] += Evaluator.score(without, data, kept).accuracy() / 2;
+      }
+    }
+    ShadowScores expected =
+        ShadowScores.between(
+            new ShadowScores.Margins(
+                margins[0], margins[1], margins[1], accuracies[0], accuracies[0]),
+            new ShadowScores.Margins(
+                margins[2], margins[3], margins[3], accuracies[1], accuracies[1]));
+    Path json = directory.resolve("e.json");
+
+    // When
+    run(
+        "evaluate",
+        "--model",
+        model,
+        "--dataset",
+        DATASET,
+        "--forget",
+        ids(0, 20),
+        "--shadow",
+        2,
+        "--recipe",
+        file,
+        "--method",
+        "fine-tune",
+        "--seed",
+        3,
+        "--json",
+        json);
+
+    // Then
+    JsonNode shadow = json(json).get("shadow");
+    assertThat(shadow.get("forgettingQuality").asDouble()).isEqualTo(expected.forgettingQuality());
+    assertThat(shadow.get("neurips2023").asDouble())
+        .isCloseTo(expected.neurips2023(), within(1e-12));
+    assertThat(shadow.get("klomForget").asDouble()).isEqualTo(expected.klomForget());
+    assertThat(shadow.get("klomRetain").asDouble()).isEqualTo(expected.klomRetain());
+    assertThat(shadow.get("klomHoldout").asDouble()).isEqualTo(expected.klomHoldout());
   }
 
   @Test
@@ -533,6 +663,122 @@ class OfflineCommandsIT {
             directory.resolve("no")),
         "lineage.csv",
         "no sample of the dataset");
+  }
+
+  @Test
+  void anAnchorThatWasStoppedTrainsOnlyTheFoldsThatItLacks() throws IOException {
+    // Given: stopped within the second of two folds; what the first has found is marked
+    Path out = Files.createDirectory(directory.resolve("out"));
+    SampleDataset data = Datasets.open(DATASET);
+    int[] all = IntStream.range(0, data.size()).toArray();
+    int[] marked = stopAfterTheFirstFold(out, data);
+    float[] marks = new float[10 * marked.length];
+    Arrays.fill(marks, 7);
+    Path fold = onlyFile(out.resolve(AnchorCommand.FOLDS).resolve("kept"));
+    HeldOutFile.write(fold, data, marked, HeldOutTargets.of(10, marked, marks));
+    Path slower = directory.resolve("slower.json");
+    Files.writeString(
+        slower,
+        Files.readString(shared.resolve("recipe.json"))
+            .replace("\"epochs\" : 3", "\"epochs\" : 2"));
+    Path other = Files.createDirectory(directory.resolve("other"));
+    copy(out.resolve(AnchorCommand.FOLDS), other.resolve(AnchorCommand.FOLDS));
+
+    // When: the same work, and another
+    Answer same = anchor(shared.resolve("recipe.json"), out);
+    Answer another = anchor(slower, other);
+
+    // Then
+    assertThat(List.of(same, another)).containsOnly(new Answer(0, ""));
+    HeldOutTargets expected = crossFitted(Recipe.read(shared.resolve("recipe.json"), data), data);
+    HeldOutTargets resumed = HeldOutFile.read(out.resolve("heldout.npz"), data);
+    int[] rest = IntStream.of(all).filter(i -> Arrays.binarySearch(marked, i) < 0).toArray();
+    assertThat(resumed.logits(marked)).containsOnly(7);
+    assertThat(resumed.logits(rest)).containsExactly(expected.logits(rest));
+    assertThat(HeldOutFile.read(other.resolve("heldout.npz"), data).logits(all))
+        .containsExactly(crossFitted(Recipe.read(slower, data), data).logits(all));
+    for (Path folder : List.of(out, other)) {
+      assertThat(names(folder)).containsExactly("fisher.safetensors", "heldout.npz");
+    }
+  }
+
+  private static Answer anchor(Path recipe, Path out) {
+    return run(
+        "anchor",
+        "--model",
+        model,
+        "--dataset",
+        DATASET,
+        "--recipe",
+        recipe,
+        "--folds",
+        "2",
+        "--out",
+        out);
+  }
+
+  private static HeldOutTargets crossFitted(Recipe recipe, SampleDataset data) {
+    return new CrossFit(() -> recipe.init().create(recipe.training().seed()), recipe.training(), 2)
+        .run(
+            data,
+            IntStream.range(0, data.size()).toArray(),
+            i -> data.subject(i).orElseThrow(),
+            recipe.training().seed(),
+            Progress.NONE);
+  }
+
+  /**
+   * As the command does it, in one thread.
+   *
+   * @return the samples of the fold that is done
+   */
+  private int[] stopAfterTheFirstFold(Path out, SampleDataset data) throws IOException {
+    Recipe recipe = Recipe.read(shared.resolve("recipe.json"), data);
+    KeptFolds.Work work =
+        new KeptFolds.Work(
+            recipe,
+            2,
+            10,
+            data,
+            IntStream.range(0, data.size()).toArray(),
+            new int[0],
+            i -> data.subject(i).orElseThrow());
+    int threads = ComputeThreads.get();
+    ComputeThreads.set(1);
+    try {
+      KeptFolds folds =
+          new KeptFolds(
+              ArtifactStores.open(out.resolve(AnchorCommand.FOLDS).toUri()), "", directory);
+      assertThatThrownBy(
+              () ->
+                  folds.run(
+                      work,
+                      resumed -> assertThat(resumed).isZero(),
+                      (stage, done, total) -> {
+                        if (10 * done > 7 * total) {
+                          throw new CancellationException();
+                        }
+                      }))
+          .isInstanceOf(CancellationException.class);
+    } finally {
+      ComputeThreads.set(threads);
+    }
+    Path fold = onlyFile(out.resolve(AnchorCommand.FOLDS).resolve("kept"));
+    return HeldOutFile.read(fold, data).samples();
+  }
+
+  private static Path onlyFile(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      List<Path> found = files.toList();
+      assertThat(found).hasSize(1);
+      return found.get(0);
+    }
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    Path kept = Files.createDirectories(to.resolve("kept"));
+    Path file = onlyFile(from.resolve("kept"));
+    Files.copy(file, kept.resolve(file.getFileName()));
   }
 
   @Test

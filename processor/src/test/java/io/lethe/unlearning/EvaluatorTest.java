@@ -132,6 +132,48 @@ class EvaluatorTest {
   }
 
   @Test
+  void theDivergencesIntervalIsThatOfItsMeanOverSamples() {
+    int[] retain = IntStream.range(0, 50).toArray();
+    Evaluator evaluator = new Evaluator(DATA, new int[] {60}, retain, DATA, new int[] {61, 62, 63});
+    try (LoadedModel parent = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1);
+        LoadedModel child = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 2)) {
+      Evaluator.Measured before = evaluator.measure(parent, Optional.empty(), Progress.NONE);
+
+      Evaluation after = evaluator.measure(child, Optional.of(before), Progress.NONE).evaluation();
+
+      double[] kl = new double[50];
+      double[] p = logP(CrossFit.logits(parent, DATA, retain));
+      double[] q = logP(CrossFit.logits(child, DATA, retain));
+      for (int i = 0; i < p.length; i++) {
+        kl[i / 10] += Math.exp(p[i]) * (p[i] - q[i]);
+      }
+      double mean = DoubleStream.of(kl).average().orElseThrow();
+      double variance = DoubleStream.of(kl).map(v -> (v - mean) * (v - mean)).sum() / 49;
+      double half = 1.959964 * Math.sqrt(variance / 50);
+      assertThat(after.getRetainDivergence().orElseThrow()).isCloseTo(mean, within(1e-5));
+      assertThat(half).isGreaterThan(1e-3);
+      Interval interval = after.getRetainDivergenceInterval().orElseThrow();
+      assertThat(interval.getLow()).isCloseTo(mean - half, within(1e-5));
+      assertThat(interval.getHigh()).isCloseTo(mean + half, within(1e-5));
+    }
+  }
+
+  /** Of ten classes. */
+  private static double[] logP(float[] logits) {
+    double[] logP = new double[logits.length];
+    for (int from = 0; from < logits.length; from += 10) {
+      double sum = 0;
+      for (int c = from; c < from + 10; c++) {
+        sum += Math.exp(logits[c]);
+      }
+      for (int c = from; c < from + 10; c++) {
+        logP[c] = logits[c] - Math.log(sum);
+      }
+    }
+    return logP;
+  }
+
+  @Test
   void measuresWhatChangedAgainstTheParentAndWhatEarlierBatchesErased() {
     int[] forget = IntStream.range(0, 60).toArray();
     int[] earlier = IntStream.range(0, 20).toArray();
@@ -139,7 +181,15 @@ class EvaluatorTest {
     int[] holdout = IntStream.range(300, 500).toArray();
     Evaluator evaluator =
         new Evaluator(
-            DATA, forget, retain, DATA, holdout, earlier, Optional.empty(), Evaluator.Classes.NONE);
+            DATA,
+            forget,
+            retain,
+            DATA,
+            holdout,
+            earlier,
+            Optional.empty(),
+            Optional.empty(),
+            Evaluator.Classes.NONE);
     try (LoadedModel parent = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1);
         LoadedModel child = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 2)) {
       Evaluator.Measured before = evaluator.measure(parent, Optional.empty(), Progress.NONE);
@@ -179,6 +229,7 @@ class EvaluatorTest {
             DATA,
             new int[] {5},
             new int[0],
+            Optional.empty(),
             Optional.of(HeldOutTargets.of(10, forget, logits)),
             Evaluator.Classes.NONE);
     try (LoadedModel model = LoadedModel.create(BlockRecipe.mlp(DATA.sampleShape(), 10, 9), 1)) {

@@ -136,7 +136,11 @@ class GateTest {
   void earlierErasedSamplesAreHeldToAsWell() {
     // 200 of 1000 forget samples are earlier ones, which came back: 5 % of all, a quarter of these
     Evaluator.Measured after = expecting(measured(1000, 750, 800), 750);
-    int[] earlier = IntStream.range(700, 900).toArray();
+    Evaluator.OfEarlier earlier =
+        new Evaluator.OfEarlier(
+            first(100, 200),
+            Optional.of(new Evaluator.Expected(IntStream.range(0, 200).toArray(), first(50, 200))),
+            false);
     Evaluator.Measured withEarlier =
         new Evaluator.Measured(
             after.evaluation(),
@@ -144,7 +148,7 @@ class GateTest {
             after.retain(),
             after.holdout(),
             after.expected(),
-            earlier,
+            Optional.of(earlier),
             new double[0],
             Optional.empty());
 
@@ -153,6 +157,41 @@ class GateTest {
     assertThat(check(checks, "forget_gap").getPassed()).isTrue();
     assertThat(check(checks, "earlier_gap").getPassed()).isFalse();
     assertThat(check(checks, "earlier_gap").getValue()).isCloseTo(0.25, within(1e-12));
+  }
+
+  @Test
+  void whatAChainedReleaseDoesNotForgetAgainIsHeldToWhereSomethingSaysWhatToExpect() {
+    // 180 of 200 earlier samples are known, of the holdout set three quarters
+    Evaluator.Measured before = measured(1000, 750, 1000);
+    Evaluator.Measured after = expecting(measured(1000, 750, 750), 750);
+    int[] all = IntStream.range(0, 200).toArray();
+    Evaluator.Expected expected = new Evaluator.Expected(all, first(100, 200));
+    Gate named = new Gate(GateThresholds.newBuilder().setMaxForgetGap(0.05).build());
+    Gate asking = new Gate(GateThresholds.newBuilder().setHoldUnmeasured(true).build());
+
+    List<GateCheck> unknown = asking.check(before, earlier(after, Optional.empty()));
+    List<GateCheck> byPolicy = named.check(before, earlier(after, Optional.empty()));
+    List<GateCheck> byTargets = gate(false).check(before, earlier(after, Optional.of(expected)));
+
+    assertThat(unknown).extracting(GateCheck::getName).doesNotContain("earlier_gap");
+    assertThat(unknown).allMatch(GateCheck::getPassed);
+    assertThat(check(byPolicy, "earlier_gap").getValue()).isCloseTo(0.15, within(1e-12));
+    assertThat(check(byPolicy, "earlier_gap").getPassed()).isFalse();
+    assertThat(check(byTargets, "earlier_gap").getValue()).isCloseTo(0.4, within(1e-12));
+    assertThat(check(byTargets, "earlier_gap").getPassed()).isFalse();
+  }
+
+  private static Evaluator.Measured earlier(
+      Evaluator.Measured measured, Optional<Evaluator.Expected> expected) {
+    return new Evaluator.Measured(
+        measured.evaluation(),
+        measured.forget(),
+        measured.retain(),
+        measured.holdout(),
+        measured.expected(),
+        Optional.of(new Evaluator.OfEarlier(first(180, 200), expected, true)),
+        measured.retainLogP(),
+        measured.ofClasses());
   }
 
   @Test
@@ -224,7 +263,7 @@ class GateTest {
                 after.retain(),
                 after.holdout(),
                 Optional.empty(),
-                new int[0],
+                Optional.empty(),
                 new double[0],
                 Optional.empty()),
             750);
@@ -267,7 +306,7 @@ class GateTest {
         scores(retain),
         onHoldout,
         Optional.empty(),
-        new int[0],
+        Optional.empty(),
         new double[0],
         Optional.empty());
   }
@@ -299,7 +338,7 @@ class GateTest {
         measured.retain(),
         measured.holdout(),
         Optional.empty(),
-        new int[0],
+        Optional.empty(),
         new double[0],
         Optional.of(new Evaluator.OfClasses(forget, unseen)));
   }

@@ -2,6 +2,7 @@ package io.lethe.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -26,6 +27,7 @@ import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Recipe;
 import io.lethe.unlearning.Trainer;
+import io.lethe.unlearning.TrainingRecipe;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.URI;
@@ -36,10 +38,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the kinds of jobs read, compute and leave. */
 class JobKindsTest {
@@ -56,19 +61,74 @@ class JobKindsTest {
   }
 
   @Test
-  void anAnchorsTargetsAreOfAllItsSamplesAndOfNoneThatWasErased() {
-    // Given
+  void anAnchorsTargetsAreOfAllItsSamplesByModelsThatSawNoneThatWasErased() {
+    // Given: of one subject all is erased, of another one sample
+    IntFunction<String> subject = i -> worker.dataset.subject(i).orElseThrow();
+    int[] erased =
+        IntStream.range(4, 80)
+            .filter(i -> i == 4 || subject.apply(i).equals(subject.apply(79)))
+            .toArray();
     worker.excluded = worker.samples(0, 4);
-    worker.erased = worker.samples(4, 6);
+    worker.erased = Arrays.stream(erased).mapToObj(worker.dataset::sampleId).toList();
+    assertThat(subject.apply(4)).isNotEqualTo(subject.apply(79));
 
     // When
     JobResult result = worker.runner.run(targetsJob().build(), Progress.NONE);
 
     // Then
     assertThat(result.update()).isEmpty();
-    assertThat(result.outcome().getHeldoutSamples()).isEqualTo(74);
+    assertThat(result.outcome().getHeldoutSamples()).isEqualTo(76);
+    HeldOutRows rows = result.targets().orElseThrow();
+    assertThat(rows.sampleIds()).containsExactlyInAnyOrderElementsOf(worker.samples(4, 80));
+    int[] rest = IntStream.range(4, 80).filter(i -> Arrays.binarySearch(erased, i) < 0).toArray();
+    TrainingRecipe how = worker.recipe.training();
+    List<int[]> folds =
+        new CrossFit(() -> worker.recipe.init().create(how.seed()), how, 2)
+            .split(rest, subject, how.seed());
+    for (int fold = 0; fold < 2; fold++) {
+      int[] own = folds.get(fold);
+      try (LoadedModel model = worker.recipe.init().create(how.seed())) {
+        new Trainer(how).train(model, worker.dataset, folds.get(1 - fold), Progress.NONE);
+        for (int i = 4; i < 80; i++) {
+          int sample = i;
+          boolean ofFold =
+              Arrays.stream(own).anyMatch(o -> subject.apply(o).equals(subject.apply(sample)));
+          boolean ofNone =
+              Arrays.stream(rest).noneMatch(o -> subject.apply(o).equals(subject.apply(sample)));
+          boolean any = ofNone && fold == (folds.get(0).length <= folds.get(1).length ? 0 : 1);
+          if (ofFold || any) {
+            int at = 3 * rows.sampleIds().indexOf(worker.dataset.sampleId(i));
+            assertThat(Arrays.copyOfRange(rows.logits(), at, at + 3))
+                .containsExactly(
+                    CrossFit.logits(model, worker.dataset, new int[] {i}), within(1e-4f));
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void whereReleasesAreChainedWhatWasErasedGetsNoTarget(boolean byPolicy) {
+    // Given: by the policy, or since a class was forgotten whole
+    List<String> ofClass =
+        IntStream.range(0, 80)
+            .filter(i -> worker.dataset.label(i) == 1)
+            .mapToObj(worker.dataset::sampleId)
+            .toList();
+    worker.erased = byPolicy ? worker.samples(4, 6) : ofClass;
+    worker.erasedClasses = byPolicy ? List.of() : List.of("1");
+    ReleaseMode mode = byPolicy ? ReleaseMode.CHAINED : ReleaseMode.ANCHORED;
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            targetsJob().setPolicy(worker.policy().setMode(mode).build()).build(), Progress.NONE);
+
+    // Then
     assertThat(result.targets().orElseThrow().sampleIds())
-        .containsExactlyInAnyOrderElementsOf(worker.samples(6, 80));
+        .hasSize(80 - worker.erased.size())
+        .doesNotContainAnyElementsOf(worker.erased);
   }
 
   @Test

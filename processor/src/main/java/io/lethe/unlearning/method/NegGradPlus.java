@@ -114,7 +114,7 @@ public final class NegGradPlus implements UnlearningMethod {
    *
    * @param ceiling loss at which ascent ends; infinite without a hinge
    */
-  private NDArray objective(NDArray retain, NDArray forget, double ceiling) {
+  NDArray objective(NDArray retain, NDArray forget, double ceiling) {
     NDArray ascent =
         Double.isInfinite(ceiling) ? forget.neg() : forget.neg().add(ceiling).maximum(0);
     return retain.mul(parameters.beta()).add(ascent.mul(1 - parameters.beta()));

@@ -337,7 +337,7 @@ public final class ProjectedGradient implements UnlearningMethod {
   }
 
   /** {@code −mean log(1 − p_y + o) − e · mean entropy}. */
-  private NDArray loss(NDArray logits, NDArray labels) {
+  NDArray loss(NDArray logits, NDArray labels) {
     NDArray logP = logits.logSoftmax(1);
     NDArray p = logP.exp();
     NDArray oneHot =

@@ -134,7 +134,7 @@ public final class ResidualLora implements UnlearningMethod {
   }
 
   /** Sum over layers of the mean squared residual, relative to the anchor's mean square. */
-  private static NDArray residual(
+  static NDArray residual(
       UnlearningTask task, LayersInARow row, NDList anchor, NDManager scope, int[] samples) {
     NDArray x = task.dataset().batch(scope, samples).get(0).toType(task.model().dataType(), false);
     NDList frozen = frozen(task.model(), row, anchor, x, scope);

@@ -33,8 +33,10 @@ import java.util.Random;
  * al. 2024, arXiv 2402.10098), whose threshold is the percentile {@code 100 − ln(1 + 100 · m / N)}
  * of the ratios, or the share that a search finds.
  *
- * <p>A release forgets everything erased since the anchor at once, so m counts it all: the marginal
- * shares of the releases on the way add up to that share by construction.
+ * <p>A release from the anchor forgets everything erased since at once, so m counts it all. One
+ * that starts from the last release dampens the marginal share: that of all erased samples less
+ * that of those before. The share is concave, so that small batches would else dampen far more
+ * weights than a large one.
  *
  * <p>The control dampens as many weights per tensor by the same factors, at random positions.
  */
@@ -148,8 +150,10 @@ public final class SelectiveDampening implements UnlearningMethod {
   }
 
   private static double adaptiveShare(UnlearningTask task) {
-    return adaptiveShare(
-        task.erasedSums().samples(), task.retainSums().samples() + task.erasedSums().samples());
+    long before = task.erasedBefore();
+    long erased = before + task.erasedSums().samples();
+    long all = erased + task.retainSums().samples();
+    return adaptiveShare(erased, all) - adaptiveShare(before, all);
   }
 
   /** ASSD's share of weights: {@code ln(1 + 100 · m / N) / 100}. */

@@ -8,8 +8,10 @@ import io.lethe.events.UnlearningPolicy;
 import io.lethe.fisher.FisherDiagonal;
 import io.lethe.model.BlockRecipe;
 import io.lethe.model.LoadedModel;
+import io.lethe.unlearning.CrossFit;
 import io.lethe.unlearning.Evaluator;
 import io.lethe.unlearning.FisherComputer;
+import io.lethe.unlearning.HeldOutTargets;
 import io.lethe.unlearning.Progress;
 import io.lethe.unlearning.Retraining;
 import io.lethe.unlearning.SampleSet;
@@ -58,6 +60,32 @@ final class Cases {
                 .build())
         .setGate(GateThresholds.newBuilder().build())
         .build();
+  }
+
+  /** With held-out targets, which four trainings make. */
+  static UnlearningTask withTargets(UnlearningTask task) {
+    HeldOutTargets targets =
+        new CrossFit(Cases::untrained, RECIPE, 4)
+            .run(
+                DATA,
+                Sampling.complement(400),
+                i -> DATA.subject(i).orElseThrow(),
+                1,
+                Progress.NONE);
+    return new UnlearningTask(
+        task.model(),
+        task.dataset(),
+        task.forget(),
+        task.forgetClasses(),
+        task.repairPool(),
+        task.unseen(),
+        task.retainSums(),
+        task.erasedSums(),
+        Optional.of(targets),
+        task.retraining(),
+        task.policy(),
+        task.seed(),
+        task.progress());
   }
 
   /** Forty records, with everything that a method may need but held-out targets. */

@@ -15,10 +15,16 @@ import io.lethe.unlearning.UnlearningTask;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 
 /** Methods that train: what they compute, against the definition. */
 class GradientMethodsTest {
+  private static final Offset<Double> EXACT = within(1e-12);
+
+  /** As many retained as forget samples. */
+  private static final int[] FEW = Arrays.copyOf(Cases.RETAIN, Cases.FORGET.length);
+
   @Test
   void theMeanGradientIsThatOfOneSampleAtATime() {
     try (LoadedModel model = Cases.trained();
@@ -120,6 +126,135 @@ class GradientMethodsTest {
       assertThat(applied.selected().stream().mapToInt(Integer::intValue).sum())
           .isEqualTo((int) Math.round(0.3 * convolution));
     }
+  }
+
+  @Test
+  void msgDrawsThoseAnewThatTellRetainedFromForgetSamplesLeastWithTheVarianceOfTheirLayer() {
+    try (LoadedModel model = Cases.trained()) {
+      List<float[]> before = Cases.weights(model);
+      double[][] retained = gradients(model, FEW);
+      double[][] forget = gradients(model, Cases.FORGET);
+
+      new MaskedSmallGradients(
+              new MaskedSmallGradients.Parameters(0.3, 0, 100, 1, 50, Float.MIN_VALUE, 0, 0))
+          .apply(Cases.records(model).with(Cases.FORGET, FEW));
+
+      List<float[]> after = Cases.weights(model);
+      double mostOfDrawn = 0;
+      double leastOfKept = Double.POSITIVE_INFINITY;
+      double squares = 0;
+      int drawn = 0;
+      for (int t = 0; t < before.size(); t++) {
+        var shape = model.weights().get(t).array().getShape();
+        for (int i = 0; i < before.get(t).length; i++) {
+          double gradient = Math.abs(retained[t][i] - forget[t][i]);
+          if (after.get(t)[i] != before.get(t)[i]) {
+            mostOfDrawn = Math.max(mostOfDrawn, gradient);
+            // He et al. 2015: 2 / fan-in
+            squares += Math.pow(after.get(t)[i], 2) * shape.size() / shape.get(0) / 2;
+            drawn++;
+          } else if (shape.dimension() == 4) {
+            leastOfKept = Math.min(leastOfKept, gradient);
+          }
+        }
+      }
+      assertThat(drawn).isGreaterThan(200);
+      assertThat(mostOfDrawn).isLessThan(leastOfKept * 1.01);
+      assertThat(squares / drawn).isEqualTo(1, within(0.3)); // three standard errors
+    }
+  }
+
+  @Test
+  void msgsStepsAreOfSgdAndShorterOnWhatWasNotDrawn() {
+    try (LoadedModel model = Cases.trained();
+        NDManager scope = model.manager().newSubManager()) {
+      UnlearningTask task = Cases.records(model).with(Cases.FORGET, FEW);
+      List<float[]> before = Cases.weights(model);
+      NDList anchor = model.copyWeights(scope);
+      new MaskedSmallGradients(
+              new MaskedSmallGradients.Parameters(0.3, 0, 100, 1, 40, Float.MIN_VALUE, 0, 0))
+          .apply(task);
+      List<float[]> drawn = Cases.weights(model);
+      double[][] w = new double[drawn.size()][];
+      double[][] velocity = new double[w.length][];
+      for (int t = 0; t < w.length; t++) {
+        float[] start = drawn.get(t);
+        w[t] = IntStream.range(0, start.length).mapToDouble(i -> start[i]).toArray();
+        velocity[t] = new double[start.length];
+      }
+      for (int step = 0; step < 2; step++) {
+        double rate = 0.05 * (1 + Math.cos(Math.PI * (step + 0.5) / 2)) / 2;
+        assign(model, w);
+        double[][] gradient = gradients(model, FEW);
+        for (int t = 0; t < w.length; t++) {
+          for (int i = 0; i < w[t].length; i++) {
+            double scale = drawn.get(t)[i] == before.get(t)[i] ? 0.25 : 1;
+            velocity[t][i] = 0.8 * velocity[t][i] + scale * (gradient[t][i] + 0.02 * w[t][i]);
+            w[t][i] -= rate * velocity[t][i];
+          }
+        }
+      }
+      model.assignWeights(anchor);
+
+      new MaskedSmallGradients(
+              new MaskedSmallGradients.Parameters(0.3, 0.25, 100, 2, 40, 0.05, 0.8, 0.02))
+          .apply(task);
+
+      List<float[]> after = Cases.weights(model);
+      for (int t = 0; t < w.length; t++) {
+        for (int i = 0; i < w[t].length; i++) {
+          assertThat((double) after.get(t)[i]).isEqualTo(w[t][i], within(1e-5));
+        }
+      }
+    }
+  }
+
+  /** Mean of the gradients of one sample at a time. */
+  private static double[][] gradients(LoadedModel model, int[] samples) {
+    double[][] mean = new double[model.weights().size()][];
+    for (int sample : samples) {
+      try (NDManager one = model.manager().newSubManager()) {
+        NDList gradient = Gradients.mean(model, Cases.DATA, new int[] {sample}, one);
+        for (int t = 0; t < mean.length; t++) {
+          float[] values = gradient.get(t).toFloatArray();
+          mean[t] = mean[t] == null ? new double[values.length] : mean[t];
+          for (int i = 0; i < values.length; i++) {
+            mean[t][i] += (double) values[i] / samples.length;
+          }
+        }
+      }
+    }
+    return mean;
+  }
+
+  private static void assign(LoadedModel model, double[][] weights) {
+    try (NDManager scope = model.manager().newSubManager()) {
+      NDList arrays = new NDList();
+      for (int t = 0; t < weights.length; t++) {
+        arrays.add(
+            scope
+                .create(weights[t], model.weights().get(t).array().getShape())
+                .toType(model.dataType(), false));
+      }
+      model.assignWeights(arrays);
+    }
+  }
+
+  @Test
+  void negGradPlusWeighsRetainedAgainstForgetSamplesAndEndsAscentAtTheCeiling() {
+    NegGradPlus method = new NegGradPlus(new NegGradPlus.Parameters(0.3, true, 1, 1, 1, 1, 1));
+    double infinite = Double.POSITIVE_INFINITY;
+    try (NDManager scope = NDManager.newBaseManager()) {
+      assertThat(objective(method, scope, 0.5, 1.25, 2)).isEqualTo(0.3 * 0.5 + 0.7 * 0.75, EXACT);
+      assertThat(objective(method, scope, 0.5, 2.25, 2)).isEqualTo(0.3 * 0.5, EXACT);
+      assertThat(objective(method, scope, 0.5, 2.25, infinite))
+          .isEqualTo(0.3 * 0.5 - 0.7 * 2.25, EXACT);
+    }
+  }
+
+  private static double objective(
+      NegGradPlus method, NDManager scope, double retain, double forget, double ceiling) {
+    return method.objective(scope.create(retain), scope.create(forget), ceiling).getDouble();
   }
 
   @Test

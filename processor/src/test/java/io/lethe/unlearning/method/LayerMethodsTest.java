@@ -243,6 +243,31 @@ class LayerMethodsTest {
   }
 
   @Test
+  void whatPguClimbsIsThatOfThePaper() {
+    double[][] logits = {{2, 0.5, -1}, {0.1, 0.2, 0.3}};
+    long[] labels = {0, 2};
+    double expected = 0;
+    for (int s = 0; s < 2; s++) {
+      double sum = Arrays.stream(logits[s]).map(Math::exp).sum();
+      double entropy = 0;
+      for (double logit : logits[s]) {
+        entropy -= Math.exp(logit) / sum * Math.log(Math.exp(logit) / sum);
+      }
+      double known = Math.exp(logits[s][(int) labels[s]]) / sum;
+      expected += (-Math.log(1 - known + 0.07) - 0.3 * entropy) / 2;
+    }
+    ProjectedGradient method =
+        new ProjectedGradient(new ProjectedGradient.Parameters(0.9, 0.07, 0.3, 1, 1, 1, 1, 1));
+    try (NDManager scope = NDManager.newBaseManager()) {
+      double[] flat = Arrays.stream(logits).flatMapToDouble(Arrays::stream).toArray();
+
+      NDArray loss = method.loss(scope.create(flat, new Shape(2, 3)), scope.create(labels));
+
+      assertThat(loss.getDouble()).isEqualTo(expected, within(1e-12));
+    }
+  }
+
+  @Test
   void aProjectedStepLeavesTheFirstLayersOutputsOnRetainedSamples() {
     try (LoadedModel model = Cases.trained();
         NDManager scope = model.manager().newSubManager()) {

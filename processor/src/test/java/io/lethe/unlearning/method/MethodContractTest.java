@@ -120,6 +120,7 @@ class MethodContractTest {
         new Claim("pgu", false, "{\"kept\": 0.8, \"epochs\": 50, \"batch\": 40}", 0.65, 0.8),
         new Claim("pgu", true, "{\"kept\": 0.9, \"epochs\": 50, \"batch\": 40}", 0.1, 0.7),
         new Claim("datamodel-matching", false, "{\"matching\": " + MATCHING + "}", 0.65, 0.97),
+        new Claim("heldout-match", false, MATCHING, Claim.BELOW_CONTROL, 0.97),
         new Claim("residual-lora", false, "{}", 0.75, 0.97),
         new Claim("residual-lora", true, "{}", 0.1, 0.98));
   }
@@ -128,7 +129,7 @@ class MethodContractTest {
   static void train() {
     model = Cases.trained();
     anchor = model.copyWeights(model.manager());
-    records = Cases.records(model);
+    records = Cases.withTargets(Cases.records(model));
     wholeClass = Cases.wholeClass(model, 1);
     assertThat(Cases.accuracy(model, Cases.FORGET)).isEqualTo(1);
     assertThat(Cases.accuracy(model, Cases.RETAIN)).isEqualTo(1);

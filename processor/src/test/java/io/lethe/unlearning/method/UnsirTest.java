@@ -13,6 +13,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.Set;
+import java.util.stream.DoubleStream;
 import org.junit.jupiter.api.Test;
 
 class UnsirTest {
@@ -80,6 +81,30 @@ class UnsirTest {
 
       assertThat(noise.get(1).toLongArray()).hasSize(32).containsOnly(CLASS);
       assertThat(error(model, noise)).isGreaterThan(error(model, asDrawn.noise(task, scope)) + 1);
+    }
+  }
+
+  @Test
+  void theNoiseIsTheSmallerTheMoreItsNormCosts() {
+    try (LoadedModel model = Cases.trained();
+        NDManager scope = model.manager().newSubManager()) {
+      UnlearningTask task = Cases.wholeClass(model, CLASS);
+      double[] norms =
+          DoubleStream.of(0, 0.1, 10)
+              .map(
+                  penalty ->
+                      new Unsir(
+                              new Unsir.Parameters(
+                                  32, 40, 0.1, penalty, 4, 1000, 32, 1, 0.01, 16, 0.005))
+                          .noise(task, scope)
+                          .get(0)
+                          .square()
+                          .mean()
+                          .getFloat())
+              .toArray();
+
+      assertThat(norms[1]).isLessThan(0.9 * norms[0]);
+      assertThat(norms[2]).isLessThan(0.9 * norms[1]);
     }
   }
 
