@@ -1,0 +1,97 @@
+package io.lethe.topology;
+
+import io.lethe.events.RequestStatus;
+import java.time.Instant;
+import java.util.Set;
+
+/** What the rules say of one request: where it stands, and how many models it still waits for. */
+final class TrackedRequest {
+  /** Null of a request for classes. */
+  final String subject;
+
+  final Set<String> classes;
+  RequestStatus status = RequestStatus.PENDING;
+
+  /** It matches nothing yet; intake waits for lineage or a model until its grace period ends. */
+  boolean waiting;
+
+  /** When the grace period began. */
+  Instant since;
+
+  /** Under a legal hold. */
+  boolean held;
+
+  boolean extended;
+
+  /** Data and models that come later follow from it: a subject stays erased. */
+  boolean binding;
+
+  /** Something came during its hold that follows from it. */
+  boolean missed;
+
+  int followUps;
+
+  /** Models that were asked, and what they answered. */
+  int models;
+
+  int done;
+  int withdrawn;
+  int retired;
+
+  /** Some model has forgotten its samples, if only until it was retired before the retraining. */
+  private boolean forgotten;
+
+  TrackedRequest(String subject, Set<String> classes, Instant since) {
+    this.subject = subject;
+    this.classes = classes;
+    this.since = since;
+  }
+
+  boolean ended() {
+    return status == RequestStatus.COMPLETED
+        || status == RequestStatus.CANCELLED
+        || status == RequestStatus.DENIED;
+  }
+
+  /** Intake has closed it: by a denial, or by a cancel that every model granted. */
+  boolean isGone() {
+    return status == RequestStatus.DENIED || status == RequestStatus.CANCELLED;
+  }
+
+  /** A model has begun with it. */
+  void begun() {
+    if (!ended()) {
+      status = RequestStatus.IN_PROGRESS;
+    }
+  }
+
+  /** A model has forgotten its samples; that completes it unless the policy awaits a retraining. */
+  void unlearned(boolean completes) {
+    status = RequestStatus.IN_PROGRESS;
+    forgotten = true;
+    if (completes) {
+      exact();
+    }
+  }
+
+  /** A model is done with it. */
+  void exact() {
+    done++;
+    conclude();
+  }
+
+  /** A model that had it to do is no longer there. */
+  void retired() {
+    retired++;
+    conclude();
+  }
+
+  /** Gives the receipt once every model is done, has given it back, or is no longer there. */
+  void conclude() {
+    if (!ended() && done + withdrawn + retired == models) {
+      boolean cancelled = !forgotten && withdrawn > 0;
+      status = cancelled ? RequestStatus.CANCELLED : RequestStatus.COMPLETED;
+      binding &= !cancelled;
+    }
+  }
+}
