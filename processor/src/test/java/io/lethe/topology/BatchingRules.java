@@ -94,6 +94,16 @@ final class BatchingRules {
   /** Erased under earlier anchors, to be forgotten by this one first. */
   private final Erased carried = new Erased();
 
+  /** Chunks of the job's Fisher update that are here. */
+  private final Set<String> arrived = new TreeSet<>();
+
+  /** All of them were, with their commit marker: the update is in the sums. */
+  private boolean summed;
+
+  /** The outcome of the last offer is here, and waits for the update. */
+  private boolean reported;
+
+  private int jobNumber;
   private int offers;
   private int failures;
   private boolean backingOff;
@@ -158,8 +168,23 @@ final class BatchingRules {
     return job;
   }
 
+  /** By which one job is told from the next; not from another offer of the same. */
+  int jobNumber() {
+    return jobNumber;
+  }
+
   int erased() {
     return erased.samples.size();
+  }
+
+  /** Samples that the sums no longer retain: also of a job whose outcome is yet to come. */
+  int subtracted() {
+    Set<String> samples = new TreeSet<>(erased.samples);
+    if (summed && running == Phase.UNLEARNING) {
+      samples.addAll(job.samples);
+      job.classes.forEach(label -> samples.addAll(resolved(label)));
+    }
+    return samples.size();
   }
 
   int excluded() {
@@ -205,10 +230,14 @@ final class BatchingRules {
     return task != null;
   }
 
-  /** Takes a request out of what no job runs with; null: it is not there. */
+  /**
+   * Takes a request out of what no job runs with; null: it is not there. A job that waits for a
+   * person does not run, but what is in the sums stays what it was for.
+   */
   private Task takeOut(UUID id) {
-    List<Task> from =
-        isStopped() && batch.stream().anyMatch(task -> task.id().equals(id)) ? batch : pending;
+    boolean ofBatch =
+        isStopped() && !summed && batch.stream().anyMatch(task -> task.id().equals(id));
+    List<Task> from = ofBatch ? batch : pending;
     Task taken = from.stream().filter(task -> task.id().equals(id)).findFirst().orElse(null);
     from.remove(taken);
     if (taken != null && from == batch) {
@@ -291,6 +320,7 @@ final class BatchingRules {
   }
 
   private void start(Phase next, Set<String> samples, Set<String> classes) {
+    jobNumber++;
     withdrawn = false;
     phase = next;
     running = next;
@@ -304,11 +334,14 @@ final class BatchingRules {
     job.clear();
     job.samples.addAll(samples);
     job.classes.addAll(classes);
+    arrived.clear();
+    summed = false;
   }
 
   private void offer() {
     offers++;
     backingOff = false;
+    reported = false;
     heardAt = now;
   }
 
@@ -336,11 +369,37 @@ final class BatchingRules {
 
   // The ends of a job.
 
-  /** The job in flight did its work. */
-  void released() {
+  /**
+   * Records of the Fisher update of a job; chunks wait for each other and the marker.
+   *
+   * @param of the number of the job
+   */
+  void fisher(int of, Set<String> chunks, boolean commitMarker) {
+    if (of == jobNumber && isRunning() && phase != Phase.RETRAINING) {
+      arrived.addAll(chunks);
+      summed |= commitMarker && arrived.equals(PlayedWorker.CHUNKS);
+      releaseIfWhole();
+    }
+  }
+
+  /** The outcome of a job that did its work. */
+  void released(int of) {
+    if (of == jobNumber && isRunning()) {
+      reported = true;
+      releaseIfWhole();
+    }
+  }
+
+  private void releaseIfWhole() {
+    if (reported && (summed || phase == Phase.RETRAINING)) {
+      release();
+    }
+  }
+
+  private void release() {
     if (phase == Phase.ANCHORING) {
-      phase = Phase.COLLECTING;
       running = Phase.COLLECTING;
+      phase = Phase.COLLECTING;
       fire();
     } else if (phase == Phase.UNLEARNING) {
       forgotten();
@@ -381,9 +440,16 @@ final class BatchingRules {
     }
   }
 
+  /** A job waits for a person. */
+  private void stop(Phase next) {
+    phase = next;
+    backingOff = false;
+    reported = false;
+  }
+
   void gateFails() {
     if (isRunning()) {
-      phase = Phase.HELD;
+      stop(Phase.HELD);
     }
   }
 
@@ -391,7 +457,7 @@ final class BatchingRules {
     if (isRunning() && !backingOff) {
       failures++;
       if (failures >= MAX_ATTEMPTS) {
-        phase = Phase.PARKED;
+        stop(Phase.PARKED);
       } else {
         backingOff = true;
       }
@@ -400,19 +466,18 @@ final class BatchingRules {
 
   /** The dataset lacks samples of the job, which cannot be run with the requests that name them. */
   void lacks(Set<String> samples) {
-    if (!isRunning()) {
-      return;
+    if (!isRunning() || reported || summed) {
+      return; // another run did the job's work
     }
     List<Task> naming =
         batch.stream().filter(task -> !Collections.disjoint(task.samples(), samples)).toList();
     if (!naming.isEmpty()) {
       naming.forEach(task -> aside.put(task.id(), task));
-      phase = Phase.PARKED;
-      backingOff = false;
+      stop(Phase.PARKED);
       naming.forEach(task -> takeOut(task.id()));
       resume();
     } else if (!backingOff) {
-      phase = Phase.PARKED;
+      stop(Phase.PARKED);
     }
   }
 
@@ -424,7 +489,7 @@ final class BatchingRules {
     } else if (lost) {
       failures++; // a lost offer counts as an attempt
       if (failures >= MAX_ATTEMPTS) {
-        phase = Phase.PARKED;
+        stop(Phase.PARKED);
       } else {
         offer();
       }

@@ -1,8 +1,11 @@
 package io.lethe.topology;
 
+import io.lethe.events.FisherChunk;
+import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.JobKind;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherDiagonal;
 import io.lethe.state.Phase;
 import java.util.HashMap;
 import java.util.List;
@@ -18,9 +21,13 @@ import java.util.stream.IntStream;
 final class PlayedWorker {
   static final int TRAINING_SAMPLES = 100;
 
+  /** Of a Fisher update: small tensors have one each. */
+  static final Set<String> CHUNKS = new TreeSet<>(Set.of("bias", "weight"));
+
   private final TopologyFixture lethe;
   private final IntakeRules rules;
   private final Map<String, UnlearningJob> jobs = new HashMap<>();
+  private final Map<String, UnlearningJob> played = new HashMap<>();
   private final Map<String, Integer> offers = new HashMap<>();
   private final Map<String, String> anchors = new HashMap<>();
 
@@ -55,31 +62,110 @@ final class PlayedWorker {
     anchors.put(model, sha256);
   }
 
-  void releases(String model, boolean twice) {
+  /** The job's work is done and all of it arrives. */
+  void releases(String model) {
     UnlearningJob job = job(model);
-    if (rules.models.get(model).phase() == Phase.RETRAINING) {
+    BatchingRules ruled = rules.models.get(model);
+    if (ruled.phase() == Phase.RETRAINING) {
       anchors.put(model, retrainedBy(job));
     }
     play(job);
-    if (twice) {
-      play(job);
+    int number = ruled.jobNumber();
+    ruled.fisher(number, CHUNKS, true);
+    ruled.released(number);
+  }
+
+  /** The last job's records arrive once more. */
+  void releasesAgain(String model) {
+    play(played.get(model));
+  }
+
+  /** When the outcome arrives: first, as workers send it; or of another offer, so not now. */
+  enum OutcomeOf {
+    THIS_RUN_BEFORE,
+    THIS_RUN_AFTER,
+    ANOTHER_RUN
+  }
+
+  /**
+   * Some records of a job's update are lost.
+   *
+   * @param mask those that arrive; not empty
+   */
+  void arrivesInPart(String model, OutcomeOf outcome, int mask) {
+    UnlearningJob job = job(model);
+    if (job.getKind() == JobKind.RETRAIN) {
+      return; // has no update
     }
-    rules.models.get(model).released();
+    BatchingRules ruled = rules.models.get(model);
+    Map<String, List<String>> classes = classes(job);
+    List<FisherChunk> update = update(job, classes);
+    Set<String> arriving = new TreeSet<>();
+    for (int i = 0; i < update.size(); i++) {
+      if ((mask & (1 << i)) != 0) {
+        arriving.add(update.get(i).getTensor());
+      }
+    }
+    boolean commitMarker = arriving.remove("");
+    int number = ruled.jobNumber();
+    if (outcome == OutcomeOf.THIS_RUN_BEFORE) {
+      outcome(job, classes);
+      ruled.released(number);
+    }
+    for (int i = 0; i < update.size(); i++) {
+      if ((mask & (1 << i)) != 0) {
+        lethe.fisher(update.get(i));
+      }
+    }
+    ruled.fisher(number, arriving, commitMarker);
+    if (outcome == OutcomeOf.THIS_RUN_AFTER) {
+      outcome(job, classes);
+      ruled.released(number);
+    }
   }
 
   /** Does the work of a job on the topology. */
   void play(UnlearningJob job) {
-    Map<String, List<String>> classes = new TreeMap<>();
-    BatchingRules model = rules.models.get(job.getModelId());
-    job.getClasses().forEach(label -> classes.put(label, List.copyOf(model.resolved(label))));
-    if (job.getKind() == JobKind.ANCHOR) {
-      lethe.snapshot(job, TopologyFixture.diagonal(TRAINING_SAMPLES, 10f, 20f, 30f));
-      lethe.outcome(job, Verdict.RELEASE);
-    } else if (job.getKind() == JobKind.RETRAIN) {
+    played.put(job.getModelId(), job);
+    Map<String, List<String>> classes = classes(job);
+    if (job.getKind() == JobKind.RETRAIN) {
       lethe.retrained(job, retrainedBy(job), classes);
     } else {
-      lethe.unlearned(job, classes);
+      update(job, classes).forEach(lethe::fisher);
+      outcome(job, classes);
     }
+  }
+
+  private void outcome(UnlearningJob job, Map<String, List<String>> classes) {
+    lethe.send(
+        lethe.topics.jobOutcomes(), job.getModelId(), lethe.outcomeOf(job, classes).build());
+  }
+
+  /** What the worker finds of the job's classes. */
+  private Map<String, List<String>> classes(UnlearningJob job) {
+    BatchingRules model = rules.models.get(job.getModelId());
+    Map<String, List<String>> classes = new TreeMap<>();
+    job.getClasses().forEach(label -> classes.put(label, List.copyOf(model.resolved(label))));
+    return classes;
+  }
+
+  /** The job's Fisher update, in the order of {@link #CHUNKS}; its commit marker last. */
+  private static List<FisherChunk> update(UnlearningJob job, Map<String, List<String>> classes) {
+    if (job.getKind() == JobKind.ANCHOR) {
+      return TopologyFixture.update(job, FisherUpdateKind.SNAPSHOT, diagonal(TRAINING_SAMPLES));
+    }
+    int ofClasses = classes.values().stream().mapToInt(List::size).sum();
+    return TopologyFixture.update(
+        job, FisherUpdateKind.SUBTRACT, diagonal(job.getSampleIds().size() + ofClasses));
+  }
+
+  /** The sum over samples of which each adds 1 to every value; in two chunks. */
+  static FisherDiagonal diagonal(int samples) {
+    return new FisherDiagonal(
+        CHUNKS.stream()
+            .map(name -> new FisherDiagonal.Tensor(name, List.of(1L), new float[] {samples}))
+            .toList(),
+        samples);
   }
 
   /** Digest of the model that a job trained. */

@@ -39,6 +39,7 @@ class RulesPropertyTest {
                 Arbitraries.of(
                     Kind.REQUEST_CLASSES,
                     Kind.JOB_LACKS_SAMPLES,
+                    Kind.JOB_ARRIVES_IN_PART,
                     Kind.ANOTHER_ARTIFACT,
                     Kind.RETRY,
                     Kind.RETRAIN,

@@ -113,7 +113,12 @@ final class RulesRun implements AutoCloseable {
         lethe.retire(model);
         rules.models.get(model).retire();
       }
-      case JOB_RELEASES, JOB_RELEASES_TWICE, JOB_HOLDS, JOB_FAILS, JOB_LACKS_SAMPLES -> {
+      case JOB_ARRIVES_IN_PART,
+          JOB_RELEASES,
+          JOB_RELEASES_TWICE,
+          JOB_HOLDS,
+          JOB_FAILS,
+          JOB_LACKS_SAMPLES -> {
         if (worker.job(model) != null) {
           endJob(step, model);
         }
@@ -133,8 +138,14 @@ final class RulesRun implements AutoCloseable {
 
   private void endJob(RulesStep step, String model) {
     switch (step.kind()) {
-      case JOB_RELEASES -> worker.releases(model, false);
-      case JOB_RELEASES_TWICE -> worker.releases(model, true);
+      case JOB_ARRIVES_IN_PART ->
+          worker.arrivesInPart(
+              model, PlayedWorker.OutcomeOf.values()[step.which() / 2 % 3], step.mask());
+      case JOB_RELEASES -> worker.releases(model);
+      case JOB_RELEASES_TWICE -> {
+        worker.releases(model);
+        worker.releasesAgain(model);
+      }
       case JOB_HOLDS -> worker.holds(model);
       case JOB_FAILS -> worker.fails(model);
       case JOB_LACKS_SAMPLES -> worker.lacks(model, step.mask(), step.which() < 6 ? 1 : 2);

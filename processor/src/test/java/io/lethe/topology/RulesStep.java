@@ -4,7 +4,7 @@ package io.lethe.topology;
  * One thing that happens.
  *
  * @param which chooses the subject, the model or the request that it happens to, by the kind
- * @param mask chooses samples, one by each of its three bits; not empty
+ * @param mask chooses samples or records, one by each of its three bits; not empty
  */
 record RulesStep(Kind kind, int which, int mask) {
   enum Kind {
@@ -27,7 +27,8 @@ record RulesStep(Kind kind, int which, int mask) {
     ANOTHER_ARTIFACT,
     RETIRED,
 
-    // How a job ends.
+    // What arrives of a job, and how it ends.
+    JOB_ARRIVES_IN_PART,
     JOB_RELEASES,
     JOB_RELEASES_TWICE,
     JOB_HOLDS,
