@@ -29,9 +29,10 @@ final class BatchingRules {
    * What a model is registered with.
    *
    * @param maxRequests that fire a batch
+   * @param targets whether an anchor is ready only once held-out targets are here
    * @param exact whether a request is complete only once the model was trained without its samples
    */
-  record Policy(int maxRequests, boolean exact) {}
+  record Policy(int maxRequests, boolean targets, boolean exact) {}
 
   /** Samples, and classes whole. */
   static final class Erased {
@@ -94,11 +95,14 @@ final class BatchingRules {
   /** Erased under earlier anchors, to be forgotten by this one first. */
   private final Erased carried = new Erased();
 
-  /** Chunks of the job's Fisher update that are here. */
+  /** What is here of the job's update. */
   private final Set<String> arrived = new TreeSet<>();
 
-  /** All of them were, with their commit marker: the update is in the sums. */
+  /** All chunks were, with their commit marker: the update is in the sums. */
   private boolean summed;
+
+  /** All held-out targets were, with their commit marker. */
+  private boolean predicted;
 
   /** The outcome of the last offer is here, and waits for the update. */
   private boolean reported;
@@ -137,6 +141,11 @@ final class BatchingRules {
   /** Whether the anchor's job has ended, so that there are sums of it. */
   boolean isAnchored() {
     return isLive() && running != Phase.ANCHORING;
+  }
+
+  /** They stay while samples are in quarantine, and go with their anchor. */
+  boolean hasTargets() {
+    return isAnchored() && policy.targets();
   }
 
   int pendingRequests() {
@@ -336,6 +345,7 @@ final class BatchingRules {
     job.classes.addAll(classes);
     arrived.clear();
     summed = false;
+    predicted = false;
   }
 
   private void offer() {
@@ -370,16 +380,21 @@ final class BatchingRules {
   // The ends of a job.
 
   /**
-   * Records of the Fisher update of a job; chunks wait for each other and the marker.
+   * A record of a job's update. Fisher chunks wait for each other, and for the marker that says how
+   * many they are; so do the pieces of held-out targets.
    *
    * @param of the number of the job
    */
-  void fisher(int of, Set<String> chunks, boolean commitMarker) {
-    if (of == jobNumber && isRunning() && phase != Phase.RETRAINING) {
-      arrived.addAll(chunks);
-      summed |= commitMarker && arrived.equals(PlayedWorker.CHUNKS);
-      releaseIfWhole();
+  void arrives(int of, String update) {
+    if (of != jobNumber || !isRunning() || phase == Phase.RETRAINING) {
+      return;
     }
+    switch (update) {
+      case PlayedWorker.FISHER_COMMIT -> summed |= arrived.containsAll(PlayedWorker.CHUNKS);
+      case PlayedWorker.TARGETS_COMMIT -> predicted |= arrived.containsAll(PlayedWorker.TARGETS);
+      default -> arrived.add(update);
+    }
+    releaseIfWhole();
   }
 
   /** The outcome of a job that did its work. */
@@ -391,7 +406,13 @@ final class BatchingRules {
   }
 
   private void releaseIfWhole() {
-    if (reported && (summed || phase == Phase.RETRAINING)) {
+    boolean whole =
+        switch (phase) {
+          case ANCHORING -> summed && (predicted || !policy.targets());
+          case UNLEARNING -> summed;
+          default -> true; // the model that a retraining has made is all there is
+        };
+    if (reported && whole) {
       release();
     }
   }

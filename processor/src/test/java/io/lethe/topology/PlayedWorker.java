@@ -2,11 +2,16 @@ package io.lethe.topology;
 
 import io.lethe.events.FisherChunk;
 import io.lethe.events.FisherUpdateKind;
+import io.lethe.events.HeldOutChunk;
+import io.lethe.events.HeldOutCommit;
 import io.lethe.events.JobKind;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
+import io.lethe.heldout.HeldOutChunks;
+import io.lethe.heldout.HeldOutRows;
 import io.lethe.state.Phase;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,6 +28,18 @@ final class PlayedWorker {
 
   /** Of a Fisher update: small tensors have one each. */
   static final Set<String> CHUNKS = new TreeSet<>(Set.of("bias", "weight"));
+
+  static final String FISHER_COMMIT = "";
+
+  /** The pieces of held-out targets, each of one sample. */
+  static final List<String> TARGETS = List.of("part 0", "part 1");
+
+  static final String TARGETS_COMMIT = "part -1";
+
+  /** The samples that have held-out targets. */
+  static final Set<String> PREDICTED = new TreeSet<>(Set.of("p0-0", "p1-1"));
+
+  private static final int ALL = -1;
 
   private final TopologyFixture lethe;
   private final IntakeRules rules;
@@ -71,7 +88,10 @@ final class PlayedWorker {
     }
     play(job);
     int number = ruled.jobNumber();
-    ruled.fisher(number, CHUNKS, true);
+    CHUNKS.forEach(chunk -> ruled.arrives(number, chunk));
+    ruled.arrives(number, FISHER_COMMIT);
+    TARGETS.forEach(part -> ruled.arrives(number, part));
+    ruled.arrives(number, TARGETS_COMMIT);
     ruled.released(number);
   }
 
@@ -80,48 +100,65 @@ final class PlayedWorker {
     play(played.get(model));
   }
 
-  /** When the outcome arrives: first, as workers send it; or of another offer, so not now. */
-  enum OutcomeOf {
-    THIS_RUN_BEFORE,
-    THIS_RUN_AFTER,
-    ANOTHER_RUN
+  /**
+   * The outcome arrives, and some records of the Fisher update; all others are lost.
+   *
+   * @param mask those that arrive
+   * @param outcomeFirst as workers send it; else last
+   */
+  void fisherArrivesInPart(String model, int mask, boolean outcomeFirst) {
+    if (hasUpdate(model)) {
+      arrive(model, mask, 0, outcomeFirst, !outcomeFirst);
+    }
   }
 
-  /**
-   * Some records of a job's update are lost.
-   *
-   * @param mask those that arrive; not empty
-   */
-  void arrivesInPart(String model, OutcomeOf outcome, int mask) {
+  /** The same of the held-out targets. */
+  void targetsArriveInPart(String model, int mask, boolean outcomeFirst) {
+    if (hasUpdate(model)) {
+      arrive(model, 0, mask, outcomeFirst, !outcomeFirst);
+    }
+  }
+
+  /** The updates of a run arrive so late that its outcome is no longer waited for. */
+  void arrivesWithoutOutcome(String model) {
+    if (hasUpdate(model)) {
+      arrive(model, ALL, ALL, false, false);
+    }
+  }
+
+  private boolean hasUpdate(String model) {
+    return job(model).getKind() != JobKind.RETRAIN;
+  }
+
+  private void arrive(
+      String model, int chunks, int targets, boolean outcomeFirst, boolean outcomeLast) {
     UnlearningJob job = job(model);
-    if (job.getKind() == JobKind.RETRAIN) {
-      return; // has no update
-    }
     BatchingRules ruled = rules.models.get(model);
-    Map<String, List<String>> classes = classes(job);
-    List<FisherChunk> update = update(job, classes);
-    Set<String> arriving = new TreeSet<>();
-    for (int i = 0; i < update.size(); i++) {
-      if ((mask & (1 << i)) != 0) {
-        arriving.add(update.get(i).getTensor());
-      }
-    }
-    boolean commitMarker = arriving.remove("");
     int number = ruled.jobNumber();
-    if (outcome == OutcomeOf.THIS_RUN_BEFORE) {
+    Map<String, List<String>> classes = classes(job);
+    if (outcomeFirst) {
       outcome(job, classes);
       ruled.released(number);
     }
-    for (int i = 0; i < update.size(); i++) {
-      if ((mask & (1 << i)) != 0) {
-        lethe.fisher(update.get(i));
-      }
+    for (FisherChunk chunk : chosen(fisher(job, classes), chunks)) {
+      lethe.fisher(chunk);
+      ruled.arrives(number, chunk.getTensor());
     }
-    ruled.fisher(number, arriving, commitMarker);
-    if (outcome == OutcomeOf.THIS_RUN_AFTER) {
+    for (HeldOutChunk part : chosen(targets(job), targets)) {
+      lethe.heldOut(part);
+      ruled.arrives(number, "part " + part.getPart());
+    }
+    if (outcomeLast) {
       outcome(job, classes);
       ruled.released(number);
     }
+  }
+
+  private static <T> List<T> chosen(List<T> records, int mask) {
+    return IntStream.range(0, records.size())
+        .filter(index -> (mask & (1 << index)) != 0)
+        .mapToObj(records::get)
+        .toList();
   }
 
   /** Does the work of a job on the topology. */
@@ -131,7 +168,8 @@ final class PlayedWorker {
     if (job.getKind() == JobKind.RETRAIN) {
       lethe.retrained(job, retrainedBy(job), classes);
     } else {
-      update(job, classes).forEach(lethe::fisher);
+      fisher(job, classes).forEach(lethe::fisher);
+      targets(job).forEach(lethe::heldOut);
       outcome(job, classes);
     }
   }
@@ -150,13 +188,35 @@ final class PlayedWorker {
   }
 
   /** The job's Fisher update, in the order of {@link #CHUNKS}; its commit marker last. */
-  private static List<FisherChunk> update(UnlearningJob job, Map<String, List<String>> classes) {
+  private static List<FisherChunk> fisher(UnlearningJob job, Map<String, List<String>> classes) {
     if (job.getKind() == JobKind.ANCHOR) {
       return TopologyFixture.update(job, FisherUpdateKind.SNAPSHOT, diagonal(TRAINING_SAMPLES));
     }
     int ofClasses = classes.values().stream().mapToInt(List::size).sum();
     return TopologyFixture.update(
         job, FisherUpdateKind.SUBTRACT, diagonal(job.getSampleIds().size() + ofClasses));
+  }
+
+  /** The job's held-out targets, in the order of {@link #TARGETS}; their commit marker last. */
+  private static List<HeldOutChunk> targets(UnlearningJob job) {
+    if (!job.getHeldout()) {
+      return List.of();
+    }
+    List<HeldOutChunk> records = new ArrayList<>();
+    HeldOutChunk.Builder commit = HeldOutChunk.newBuilder();
+    for (String sample : PREDICTED) {
+      HeldOutChunk marker =
+          HeldOutChunks.split(
+              new HeldOutChunks.Of(job.getJobId(), job.getModelId(), job.getAnchorId()),
+              new HeldOutRows(2, List.of(sample), new float[] {1, 0}),
+              part ->
+                  records.add(
+                      HeldOutChunk.newBuilder(part).setPart(records.size()).build()));
+      commit = HeldOutChunk.newBuilder(marker);
+    }
+    records.add(
+        commit.setCommit(new HeldOutCommit(TARGETS.size(), (long) PREDICTED.size())).build());
+    return records;
   }
 
   /** The sum over samples of which each adds 1 to every value; in two chunks. */

@@ -97,6 +97,11 @@ final class RulesComparison {
     if (model.isAnchored()) {
       compareAnchored(id, model);
     }
+    if (model.isAnchored() || !model.isLive()) {
+      assertThat(lethe.samplesWithTargets(id))
+          .as("samples with held-out targets")
+          .isEqualTo(model.hasTargets() ? PlayedWorker.PREDICTED : Set.of());
+    }
   }
 
   private void compareAnchored(String id, BatchingRules model) {

@@ -29,7 +29,10 @@ final class RulesRun implements AutoCloseable {
   private static final Map<String, BatchingRules.Policy> MODELS =
       new TreeMap<>(
           Map.of(
-              "m1", new BatchingRules.Policy(1, false), "m2", new BatchingRules.Policy(3, true)));
+              "m1",
+              new BatchingRules.Policy(1, false, false),
+              "m2",
+              new BatchingRules.Policy(3, true, true)));
   private static final int SUBJECTS = 3;
 
   private final TopologyFixture lethe;
@@ -114,6 +117,7 @@ final class RulesRun implements AutoCloseable {
         rules.models.get(model).retire();
       }
       case JOB_ARRIVES_IN_PART,
+          JOB_ARRIVES_WITHOUT_OUTCOME,
           JOB_RELEASES,
           JOB_RELEASES_TWICE,
           JOB_HOLDS,
@@ -138,9 +142,15 @@ final class RulesRun implements AutoCloseable {
 
   private void endJob(RulesStep step, String model) {
     switch (step.kind()) {
-      case JOB_ARRIVES_IN_PART ->
-          worker.arrivesInPart(
-              model, PlayedWorker.OutcomeOf.values()[step.which() / 2 % 3], step.mask());
+      case JOB_ARRIVES_IN_PART -> {
+        boolean before = step.which() % 4 < 2;
+        if (step.which() < 8) {
+          worker.fisherArrivesInPart(model, step.mask(), before);
+        } else {
+          worker.targetsArriveInPart(model, step.mask(), before);
+        }
+      }
+      case JOB_ARRIVES_WITHOUT_OUTCOME -> worker.arrivesWithoutOutcome(model);
       case JOB_RELEASES -> worker.releases(model);
       case JOB_RELEASES_TWICE -> {
         worker.releases(model);
@@ -269,7 +279,7 @@ final class RulesRun implements AutoCloseable {
   private void register(String model, int maxRequests) {
     UnlearningPolicy policy =
         UnlearningPolicy.newBuilder(TopologyFixture.policy(maxRequests, YEAR))
-            .setFolds(0)
+            .setFolds(MODELS.get(model).targets() ? 2 : 0)
             .setMaxErasedShare(1)
             .setMaxErosion(1)
             .setCompletion(

@@ -29,6 +29,7 @@ record RulesStep(Kind kind, int which, int mask) {
 
     // What arrives of a job, and how it ends.
     JOB_ARRIVES_IN_PART,
+    JOB_ARRIVES_WITHOUT_OUTCOME,
     JOB_RELEASES,
     JOB_RELEASES_TWICE,
     JOB_HOLDS,
