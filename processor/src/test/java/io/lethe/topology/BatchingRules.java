@@ -30,9 +30,10 @@ final class BatchingRules {
    *
    * @param maxRequests that fire a batch
    * @param targets whether an anchor is ready only once held-out targets are here
+   * @param retrains whether the ladder for samples ends with a retraining; that for classes does not
    * @param exact whether a request is complete only once the model was trained without its samples
    */
-  record Policy(int maxRequests, boolean targets, boolean exact) {}
+  record Policy(int maxRequests, boolean targets, boolean retrains, boolean exact) {}
 
   /** Samples, and classes whole. */
   static final class Erased {
@@ -374,7 +375,12 @@ final class BatchingRules {
   }
 
   private boolean isStopped() {
-    return phase == Phase.PARKED || phase == Phase.HELD;
+    return phase == Phase.PARKED || isHeld();
+  }
+
+  /** Waits for a person who has a model to look at. */
+  private boolean isHeld() {
+    return phase == Phase.HELD || phase == Phase.ESCALATED;
   }
 
   // The ends of a job.
@@ -474,6 +480,22 @@ final class BatchingRules {
     }
   }
 
+  /** The ladder of the job is used up. */
+  void escalates() {
+    if (phase == Phase.UNLEARNING && policy.retrains() && job.classes.isEmpty()) {
+      retrainInstead();
+    } else if (isRunning()) {
+      stop(Phase.ESCALATED);
+    }
+  }
+
+  /** Trains the model anew for the batch of the job. */
+  private void retrainInstead() {
+    retrainWanted = false;
+    withoutWithdrawn();
+    start(Phase.RETRAINING, Set.copyOf(job.samples), Set.copyOf(job.classes));
+  }
+
   void fails() {
     if (isRunning() && !backingOff) {
       failures++;
@@ -531,9 +553,7 @@ final class BatchingRules {
     }
     if (isStopped()) {
       if (running == Phase.UNLEARNING) {
-        retrainWanted = false;
-        withoutWithdrawn();
-        start(Phase.RETRAINING, Set.copyOf(job.samples), Set.copyOf(job.classes));
+        retrainInstead();
       } else {
         retrainWanted |= running == Phase.ANCHORING;
         resume();

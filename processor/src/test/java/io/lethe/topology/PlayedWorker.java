@@ -238,6 +238,11 @@ final class PlayedWorker {
     rules.models.get(model).gateFails();
   }
 
+  void escalates(String model) {
+    lethe.outcome(job(model), Verdict.ESCALATE);
+    rules.models.get(model).escalates();
+  }
+
   void fails(String model) {
     lethe.outcome(job(model), Verdict.FAILED);
     rules.models.get(model).fails();

@@ -40,6 +40,7 @@ class RulesPropertyTest {
                     Kind.REQUEST_CLASSES,
                     Kind.JOB_LACKS_SAMPLES,
                     Kind.JOB_ARRIVES_IN_PART,
+                    Kind.JOB_ESCALATES,
                     Kind.JOB_ARRIVES_WITHOUT_OUTCOME,
                     Kind.ANOTHER_ARTIFACT,
                     Kind.RETRY,

@@ -30,9 +30,9 @@ final class RulesRun implements AutoCloseable {
       new TreeMap<>(
           Map.of(
               "m1",
-              new BatchingRules.Policy(1, false, false),
+              new BatchingRules.Policy(1, false, false, false),
               "m2",
-              new BatchingRules.Policy(3, true, true)));
+              new BatchingRules.Policy(3, true, true, true)));
   private static final int SUBJECTS = 3;
 
   private final TopologyFixture lethe;
@@ -121,6 +121,7 @@ final class RulesRun implements AutoCloseable {
           JOB_RELEASES,
           JOB_RELEASES_TWICE,
           JOB_HOLDS,
+          JOB_ESCALATES,
           JOB_FAILS,
           JOB_LACKS_SAMPLES -> {
         if (worker.job(model) != null) {
@@ -157,6 +158,7 @@ final class RulesRun implements AutoCloseable {
         worker.releasesAgain(model);
       }
       case JOB_HOLDS -> worker.holds(model);
+      case JOB_ESCALATES -> worker.escalates(model);
       case JOB_FAILS -> worker.fails(model);
       case JOB_LACKS_SAMPLES -> worker.lacks(model, step.mask(), step.which() < 6 ? 1 : 2);
       default -> throw new IllegalStateException();
@@ -280,6 +282,10 @@ final class RulesRun implements AutoCloseable {
     UnlearningPolicy policy =
         UnlearningPolicy.newBuilder(TopologyFixture.policy(maxRequests, YEAR))
             .setFolds(MODELS.get(model).targets() ? 2 : 0)
+            .setLadder(
+                MODELS.get(model).retrains()
+                    ? List.of("heldout-match", "retrain")
+                    : List.of("heldout-match"))
             .setMaxErasedShare(1)
             .setMaxErosion(1)
             .setCompletion(

@@ -33,6 +33,7 @@ record RulesStep(Kind kind, int which, int mask) {
     JOB_RELEASES,
     JOB_RELEASES_TWICE,
     JOB_HOLDS,
+    JOB_ESCALATES,
     JOB_FAILS,
     JOB_LACKS_SAMPLES,
 
