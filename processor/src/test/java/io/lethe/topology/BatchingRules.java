@@ -33,7 +33,8 @@ final class BatchingRules {
    * @param retrains whether the ladder for samples ends with a retraining; that for classes does not
    * @param exact whether a request is complete only once the model was trained without its samples
    */
-  record Policy(int maxRequests, boolean targets, boolean retrains, boolean exact) {}
+  record Registration(
+      String dataset, int maxRequests, boolean targets, boolean retrains, boolean exact) {}
 
   /** Samples, and classes whole. */
   static final class Erased {
@@ -60,7 +61,7 @@ final class BatchingRules {
     }
   }
 
-  private final Policy policy;
+  private final Registration registration;
   private final Map<UUID, TrackedRequest> requests;
 
   /** What the model's dataset has of a class. */
@@ -115,15 +116,18 @@ final class BatchingRules {
   private Instant heardAt;
   private boolean retrainWanted;
 
+  /** A person has released the model that the job had made, whatever the gate says. */
+  private boolean overridden;
+
   /** Whether requests were taken out of the batch of a job that waits for a person. */
   private boolean withdrawn;
 
   BatchingRules(
-      Policy policy,
+      Registration registration,
       Instant start,
       Map<UUID, TrackedRequest> requests,
       Function<String, Set<String>> samplesOf) {
-    this.policy = policy;
+    this.registration = registration;
     this.requests = requests;
     this.samplesOf = samplesOf;
     now = start;
@@ -133,6 +137,10 @@ final class BatchingRules {
 
   Phase phase() {
     return phase;
+  }
+
+  String dataset() {
+    return registration.dataset();
   }
 
   boolean isLive() {
@@ -146,7 +154,7 @@ final class BatchingRules {
 
   /** They stay while samples are in quarantine, and go with their anchor. */
   boolean hasTargets() {
-    return isAnchored() && policy.targets();
+    return isAnchored() && registration.targets();
   }
 
   int pendingRequests() {
@@ -176,6 +184,10 @@ final class BatchingRules {
 
   Erased job() {
     return job;
+  }
+
+  boolean isOverridden() {
+    return overridden;
   }
 
   /** By which one job is told from the next; not from another offer of the same. */
@@ -285,7 +297,7 @@ final class BatchingRules {
     }
     while (phase == Phase.COLLECTING
         && !pending.isEmpty()
-        && pending.size() >= policy.maxRequests()) {
+        && pending.size() >= registration.maxRequests()) {
       takeBatch();
       Set<String> samples = batchSamples();
       Set<String> classes = batchClasses();
@@ -331,6 +343,7 @@ final class BatchingRules {
 
   private void start(Phase next, Set<String> samples, Set<String> classes) {
     jobNumber++;
+    overridden = false;
     withdrawn = false;
     phase = next;
     running = next;
@@ -370,7 +383,7 @@ final class BatchingRules {
         && aside.isEmpty());
   }
 
-  private boolean isRunning() {
+  boolean isRunning() {
     return phase == Phase.UNLEARNING || phase == Phase.ANCHORING || phase == Phase.RETRAINING;
   }
 
@@ -414,7 +427,7 @@ final class BatchingRules {
   private void releaseIfWhole() {
     boolean whole =
         switch (phase) {
-          case ANCHORING -> summed && (predicted || !policy.targets());
+          case ANCHORING -> summed && (predicted || !registration.targets());
           case UNLEARNING -> summed;
           default -> true; // the model that a retraining has made is all there is
         };
@@ -459,7 +472,7 @@ final class BatchingRules {
       boolean neverKnown =
           excluded.samples.containsAll(task.samples())
               && excluded.classes.containsAll(task.classes());
-      boolean completes = !policy.exact() || retrained || neverKnown;
+      boolean completes = !registration.exact() || retrained || neverKnown;
       if (!completes) {
         quarantined.add(task.id());
       }
@@ -482,7 +495,7 @@ final class BatchingRules {
 
   /** The ladder of the job is used up. */
   void escalates() {
-    if (phase == Phase.UNLEARNING && policy.retrains() && job.classes.isEmpty()) {
+    if (phase == Phase.UNLEARNING && registration.retrains() && job.classes.isEmpty()) {
       retrainInstead();
     } else if (isRunning()) {
       stop(Phase.ESCALATED);
@@ -518,7 +531,7 @@ final class BatchingRules {
       naming.forEach(task -> aside.put(task.id(), task));
       stop(Phase.PARKED);
       naming.forEach(task -> takeOut(task.id()));
-      resume();
+      resume(false);
     } else if (!backingOff) {
       stop(Phase.PARKED);
     }
@@ -543,8 +556,15 @@ final class BatchingRules {
 
   void retry() {
     waitAgain();
-    resume();
+    resume(false);
     fire();
+  }
+
+  /** Publishes what the gate has held. */
+  void releaseHeld() {
+    if (isHeld()) {
+      resume(true);
+    }
   }
 
   void retrain() {
@@ -556,7 +576,7 @@ final class BatchingRules {
         retrainInstead();
       } else {
         retrainWanted |= running == Phase.ANCHORING;
-        resume();
+        resume(false);
       }
     } else if (phase != Phase.RETRAINING) {
       retrainWanted = true;
@@ -564,7 +584,7 @@ final class BatchingRules {
     }
   }
 
-  private void resume() {
+  private void resume(boolean override) {
     if (!isStopped()) {
       return;
     }
@@ -576,6 +596,7 @@ final class BatchingRules {
       return;
     }
     phase = running;
+    overridden = override;
     failures = 0;
     offer();
   }

@@ -7,22 +7,23 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import java.util.function.Predicate;
 
 /**
  * What the rules say, in the simplest form: no partitions, no stores, no events. Here of requests:
  * whom they concern, and what follows from them later; {@link BatchingRules} says what a model does
- * with them. Models were all trained on one dataset and have a recipe; batches fire on count only,
- * retrainings on demand.
+ * with them. Models have a recipe; batches fire on count only, retrainings on demand.
  */
 final class IntakeRules {
   final Map<String, BatchingRules> models = new TreeMap<>();
@@ -31,34 +32,36 @@ final class IntakeRules {
   /** Requests under whose id another one came. */
   final Set<UUID> conflicts = new HashSet<>();
 
-  private final Map<String, Set<String>> lineage = new TreeMap<>();
+  /** Samples by subject and dataset. */
+  private final Map<List<String>, Set<String>> lineage = new HashMap<>();
+
   private final List<Consumer<UUID>> early = new ArrayList<>();
   private Instant earlyUntil;
   private Instant now;
 
   /**
-   * @param samplesOf what the dataset has of a class
+   * @param samplesOf what a dataset has of a class
    */
   IntakeRules(
       Instant start,
-      Map<String, BatchingRules.Policy> policies,
-      Function<String, Set<String>> samplesOf) {
+      Map<String, BatchingRules.Registration> registrations,
+      BiFunction<String, String, Set<String>> samplesOf) {
     now = start;
-    policies.forEach(
-        (id, policy) -> models.put(id, new BatchingRules(policy, start, requests, samplesOf)));
+    registrations.forEach(
+        (id, registration) ->
+            models.put(
+                id,
+                new BatchingRules(
+                    registration,
+                    start,
+                    requests,
+                    label -> samplesOf.apply(registration.dataset(), label))));
   }
 
   // Requests.
 
-  void request(UUID id, String subject) {
-    request(id, new TrackedRequest(subject, Set.of(), now));
-  }
-
-  void requestClasses(UUID id, Set<String> classes) {
-    request(id, new TrackedRequest(null, classes, now));
-  }
-
-  private void request(UUID id, TrackedRequest request) {
+  void request(UUID id, TrackedRequest.Selected selected) {
+    TrackedRequest request = new TrackedRequest(selected, now);
     requests.put(id, request);
     request.waiting = true;
     resolve(id, request);
@@ -73,23 +76,53 @@ final class IntakeRules {
   }
 
   private void resolve(UUID id, TrackedRequest request) {
-    Set<String> samples = samples(request);
-    List<BatchingRules> live = live();
-    if (!(samples.isEmpty() && request.classes.isEmpty()) && !live.isEmpty()) {
+    Map<BatchingRules, Set<String>> concerned = concerned(request, live());
+    if (!concerned.isEmpty()) {
       request.waiting = false;
       request.binding = true;
-      accept(id, request, samples, live);
+      accept(id, request, concerned);
     }
   }
 
-  private Set<String> samples(TrackedRequest request) {
-    return request.subject == null ? Set.of() : lineage.getOrDefault(request.subject, Set.of());
+  /** Those of the models that a request is for, each with the samples that it holds. */
+  private Map<BatchingRules, Set<String>> concerned(
+      TrackedRequest request, List<BatchingRules> models) {
+    Map<BatchingRules, Set<String>> concerned = new LinkedHashMap<>();
+    for (BatchingRules model : models) {
+      TrackedRequest.Selected selected = request.selected;
+      boolean itsDataset = selected.holder().equals(model.dataset());
+      switch (selected.kind()) {
+        case SUBJECT -> {
+          Set<String> samples = lineage(selected.holder(), model.dataset());
+          if (!samples.isEmpty()) {
+            concerned.put(model, samples);
+          }
+        }
+        case SAMPLES -> {
+          if (itsDataset) {
+            concerned.put(model, selected.names());
+          }
+        }
+        case CLASS -> {
+          if (itsDataset) {
+            concerned.put(model, Set.of());
+          }
+        }
+      }
+    }
+    return concerned;
+  }
+
+  private Set<String> lineage(String subject, String dataset) {
+    return lineage.getOrDefault(List.of(subject, dataset), Set.of());
   }
 
   private static void accept(
-      UUID id, TrackedRequest request, Set<String> samples, List<BatchingRules> asked) {
-    request.models = asked.size();
-    asked.forEach(model -> model.add(new BatchingRules.Task(id, samples, request.classes)));
+      UUID id, TrackedRequest request, Map<BatchingRules, Set<String>> concerned) {
+    request.models = concerned.size();
+    Set<String> classes = request.selected.classes();
+    concerned.forEach(
+        (model, samples) -> model.add(new BatchingRules.Task(id, samples, classes)));
   }
 
   private List<BatchingRules> live() {
@@ -149,7 +182,7 @@ final class IntakeRules {
     int granted = ask(model -> model.release(id));
     if (request.binding && request.missed) {
       request.missed = false;
-      follow(id, request, samples(request), live());
+      follow(id, request, concerned(request, live()));
     }
     return answer(granted, request);
   }
@@ -181,34 +214,37 @@ final class IntakeRules {
 
   // What comes later: a subject stays erased.
 
-  void lineage(String subject, Set<String> samples) {
+  void lineage(String subject, String dataset, Set<String> samples) {
     Set<String> fresh = new TreeSet<>(samples);
-    fresh.removeAll(lineage.getOrDefault(subject, Set.of()));
-    lineage.put(subject, samples);
+    fresh.removeAll(lineage(subject, dataset));
+    lineage.put(List.of(subject, dataset), samples);
     if (!fresh.isEmpty()) {
-      boolean served = false;
+      Map<BatchingRules, Set<String>> unserved = new LinkedHashMap<>();
+      live().stream()
+          .filter(model -> model.dataset().equals(dataset))
+          .forEach(model -> unserved.put(model, fresh));
       for (var entry : List.copyOf(requests.entrySet())) {
         TrackedRequest request = entry.getValue();
-        if (subject.equals(request.subject) && request.binding) {
+        if (request.selected.isOf(subject) && request.binding) {
           if (request.held) {
             request.missed = true;
-          } else if (!served) {
-            served = true;
-            follow(entry.getKey(), request, fresh, live());
+          } else {
+            follow(entry.getKey(), request, new LinkedHashMap<>(unserved));
+            unserved.clear();
           }
         }
       }
     }
     for (var entry : List.copyOf(requests.entrySet())) {
       TrackedRequest request = entry.getValue();
-      if (subject.equals(request.subject) && request.waiting && !request.held) {
+      if (request.selected.isOf(subject) && request.waiting && !request.held) {
         resolve(entry.getKey(), request);
       }
     }
   }
 
-  void sourceDeleted(String subject) {
-    lineage.remove(subject);
+  void sourceDeleted(String subject, String dataset) {
+    lineage.remove(List.of(subject, dataset));
   }
 
   /** Registers the model under another artifact, also one that was retired. */
@@ -224,52 +260,52 @@ final class IntakeRules {
   /** Brings a model together with the requests that came before it. */
   private void bring(BatchingRules model) {
     Set<String> served = new TreeSet<>();
-    for (var entry : bySubject()) {
+    for (var entry : inOrder()) {
       TrackedRequest request = entry.getValue();
-      Set<String> samples = samples(request);
-      boolean ofClasses = request.subject == null;
-      boolean asked = !ofClasses && served.contains(request.subject);
-      if (request.binding && !asked && (ofClasses || !samples.isEmpty())) {
+      Map<BatchingRules, Set<String>> concerned = concerned(request, List.of(model));
+      String holder = request.selected.holder();
+      if (request.binding && !concerned.isEmpty() && !served.contains(holder)) {
         if (request.held) {
           request.missed = true;
         } else {
-          if (!ofClasses) {
-            served.add(request.subject);
+          if (request.selected.isOf(holder)) {
+            served.add(holder); // one request of a subject is enough
           }
-          follow(entry.getKey(), request, samples, List.of(model));
+          follow(entry.getKey(), request, concerned);
         }
       }
     }
-    for (var entry : bySubject()) {
+    for (var entry : inOrder()) {
       if (entry.getValue().waiting && !entry.getValue().held) {
         resolve(entry.getKey(), entry.getValue());
       }
     }
   }
 
-  /** Those for classes come first. */
-  private List<Map.Entry<UUID, TrackedRequest>> bySubject() {
+  /** By what they select, classes first, then samples. */
+  private List<Map.Entry<UUID, TrackedRequest>> inOrder() {
     return requests.entrySet().stream()
-        .sorted(
-            Comparator.comparing(
-                entry -> entry.getValue().subject == null ? "" : entry.getValue().subject))
+        .sorted(Comparator.comparing(entry -> keyOf(entry.getValue())))
         .toList();
+  }
+
+  private static String keyOf(TrackedRequest request) {
+    return request.selected.kind() + "\u0000" + request.selected.holder() + "\u0000";
   }
 
   /** Asks models by a request of its own for what came after the original. */
   private void follow(
-      UUID original, TrackedRequest request, Set<String> samples, List<BatchingRules> asked) {
-    if ((samples.isEmpty() && request.classes.isEmpty()) || asked.isEmpty()) {
+      UUID original, TrackedRequest request, Map<BatchingRules, Set<String>> concerned) {
+    if (concerned.isEmpty()) {
       return;
     }
     request.followUps++;
-    String holder = request.subject == null ? "CLASS\u0000d" : "SUBJECT\u0000" + request.subject;
-    String key = holder + "\u0000" + original;
-    String name = "follow-up\u0000" + key + "\u0000" + request.followUps;
+    String name =
+        "follow-up\u0000" + keyOf(request) + original + "\u0000" + request.followUps;
     UUID id = UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
-    TrackedRequest followUp = new TrackedRequest(request.subject, request.classes, now);
+    TrackedRequest followUp = new TrackedRequest(request.selected, now);
     requests.put(id, followUp);
-    accept(id, followUp, samples, asked);
+    accept(id, followUp, concerned);
   }
 
   void advance(Duration duration) {

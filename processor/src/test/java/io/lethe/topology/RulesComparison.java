@@ -94,6 +94,13 @@ final class RulesComparison {
     assertThat(worker.offers(id)).as("offers").isEqualTo(model.offers());
     assertThat(state.getAwaitingExact()).as("quarantined").isEqualTo(model.quarantined());
     assertThat(state.getExcludedSamples()).as("excluded").isEqualTo(model.excluded());
+    if (model.isRunning()) {
+      UnlearningJob job = worker.job(id);
+      assertThat(job.getGateOverridden()).as("released by hand").isEqualTo(model.isOverridden());
+      assertThat(job.getHeldSha256().isPresent())
+          .as("names the model that a person has seen")
+          .isEqualTo(model.isOverridden());
+    }
     if (model.isAnchored()) {
       compareAnchored(id, model);
     }

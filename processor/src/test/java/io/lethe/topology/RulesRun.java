@@ -3,17 +3,21 @@ package io.lethe.topology;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lethe.events.CompletionStage;
+import io.lethe.events.DeletionRequest;
 import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelResult;
+import io.lethe.events.Regulation;
 import io.lethe.events.RequestCommand;
+import io.lethe.events.Selector;
+import io.lethe.events.SelectorKind;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.state.Answer;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
+import io.lethe.topology.TrackedRequest.Selected;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -26,13 +30,12 @@ import java.util.UUID;
 /** One sequence: each step is taken on the topology and by the rules. */
 final class RulesRun implements AutoCloseable {
   private static final Duration YEAR = Duration.ofDays(365);
-  private static final Map<String, BatchingRules.Policy> MODELS =
+  private static final Map<String, BatchingRules.Registration> MODELS =
       new TreeMap<>(
           Map.of(
-              "m1",
-              new BatchingRules.Policy(1, false, false, false),
-              "m2",
-              new BatchingRules.Policy(3, true, true, true)));
+              "m1", new BatchingRules.Registration("d", 1, false, false, false),
+              "m2", new BatchingRules.Registration("d", 3, true, true, true),
+              "m3", new BatchingRules.Registration("e", 2, false, false, false)));
   private static final int SUBJECTS = 3;
 
   private final TopologyFixture lethe;
@@ -41,11 +44,7 @@ final class RulesRun implements AutoCloseable {
   private final PlayedWorker worker;
   private final RulesComparison comparison;
 
-  /** The requests that were sent, and the key of each. */
-  private final List<UUID> ids = new ArrayList<>();
-
-  private final List<String> keys = new ArrayList<>();
-  private final Map<UUID, Set<String>> classRequests = new HashMap<>();
+  private final List<DeletionRequest> sent = new ArrayList<>();
   private final Map<String, String> artifacts = new HashMap<>();
   private int newArtifacts;
 
@@ -70,23 +69,23 @@ final class RulesRun implements AutoCloseable {
 
   void take(RulesStep step) {
     String subject = "p" + step.which() % SUBJECTS;
-    String model = step.which() % 2 == 0 ? "m1" : "m2";
+    String dataset = step.which() < 6 ? "d" : "e";
+    String model = "m" + (1 + step.which() % MODELS.size());
     switch (step.kind()) {
-      case REQUEST -> {
-        UUID id = nextRequest(subject);
-        lethe.requestAt(id, subject, TopologyFixture.START);
-        rules.request(id, subject);
-      }
-      case REQUEST_CLASSES -> {
-        UUID id = nextRequest(new UUID(0, ids.size()).toString());
-        Set<String> classes = step.which() < 6 ? Set.of("0") : Set.of("1", "9");
-        classRequests.put(id, classes);
-        requestClasses(id, TopologyFixture.START);
-        rules.requestClasses(id, classes);
-      }
+      case REQUEST -> request(new Selected(SelectorKind.SUBJECT, subject, Set.of()));
+      case REQUEST_SAMPLES ->
+          request(
+              new Selected(
+                  SelectorKind.SAMPLES, dataset, samples(dataset, subject, step.mask())));
+      case REQUEST_CLASSES ->
+          request(
+              new Selected(
+                  SelectorKind.CLASS,
+                  dataset,
+                  step.which() % 2 == 0 ? Set.of("0") : Set.of("1", "9")));
       case CANCEL, HOLD, RELEASE, EXTEND, REPEAT, CONFLICT, CONFLICT_ELSEWHERE -> {
-        if (!ids.isEmpty()) {
-          onRequest(step.kind(), step.which() % ids.size());
+        if (!sent.isEmpty()) {
+          onRequest(step.kind(), sent.get(step.which() % sent.size()));
         }
       }
       case EARLY_HOLD -> {
@@ -98,13 +97,13 @@ final class RulesRun implements AutoCloseable {
         rules.early(rules::cancel);
       }
       case LINEAGE -> {
-        Set<String> samples = samples(subject, step.mask());
-        lethe.lineage(subject, "d", samples.toArray(String[]::new));
-        rules.lineage(subject, samples);
+        Set<String> samples = samples(dataset, subject, step.mask());
+        lethe.lineage(subject, dataset, samples.toArray(String[]::new));
+        rules.lineage(subject, dataset, samples);
       }
       case SOURCE_DELETED -> {
-        lethe.lineageTombstone(subject, "d");
-        rules.sourceDeleted(subject);
+        lethe.lineageTombstone(subject, dataset);
+        rules.sourceDeleted(subject, dataset);
       }
       case ANOTHER_ARTIFACT -> {
         artifacts.put(model, "%064x".formatted(++newArtifacts));
@@ -132,6 +131,10 @@ final class RulesRun implements AutoCloseable {
         lethe.modelCommand(model, ModelCommandKind.RETRY);
         rules.models.get(model).retry();
       }
+      case RELEASE_HELD -> {
+        lethe.modelCommand(model, ModelCommandKind.RELEASE);
+        rules.models.get(model).releaseHeld();
+      }
       case RETRAIN -> {
         lethe.modelCommand(model, ModelCommandKind.RETRAIN);
         rules.models.get(model).retrain();
@@ -144,8 +147,8 @@ final class RulesRun implements AutoCloseable {
   private void endJob(RulesStep step, String model) {
     switch (step.kind()) {
       case JOB_ARRIVES_IN_PART -> {
-        boolean before = step.which() % 4 < 2;
-        if (step.which() < 8) {
+        boolean before = step.which() % 2 == 0;
+        if (step.which() < 6) {
           worker.fisherArrivesInPart(model, step.mask(), before);
         } else {
           worker.targetsArriveInPart(model, step.mask(), before);
@@ -165,9 +168,39 @@ final class RulesRun implements AutoCloseable {
     }
   }
 
-  private void onRequest(RulesStep.Kind kind, int index) {
-    UUID id = ids.get(index);
-    String key = keys.get(index);
+  private void request(Selected selected) {
+    UUID id = new UUID(0, sent.size());
+    Selector.Builder selector = Selector.newBuilder().setKind(selected.kind());
+    switch (selected.kind()) {
+      case SUBJECT -> selector.setSubjectId(selected.holder());
+      case SAMPLES ->
+          selector.setDatasetId(selected.holder()).setSampleIds(List.copyOf(selected.names()));
+      case CLASS ->
+          selector.setDatasetId(selected.holder()).setClasses(List.copyOf(selected.names()));
+    }
+    sent.add(
+        DeletionRequest.newBuilder()
+            .setRequestId(id)
+            .setSelector(selector.build())
+            .setRegulation(Regulation.GDPR)
+            .setReceivedAt(TopologyFixture.START)
+            .build());
+    submit(sent.get(sent.size() - 1));
+    rules.request(id, selected);
+  }
+
+  private void submit(DeletionRequest request) {
+    lethe.submit(keyOf(request), request);
+  }
+
+  /** Its subject, or its own id. */
+  private static String keyOf(DeletionRequest request) {
+    return request.getSelector().getSubjectId().orElse(request.getRequestId().toString());
+  }
+
+  private void onRequest(RulesStep.Kind kind, DeletionRequest request) {
+    UUID id = request.getRequestId();
+    String key = keyOf(request);
     switch (kind) {
       case CANCEL -> {
         lethe.command(id, key, RequestCommand.CANCEL);
@@ -185,13 +218,16 @@ final class RulesRun implements AutoCloseable {
         lethe.command(id, key, RequestCommand.EXTEND, "complex", null);
         assertAnswered(id, rules.extend(id));
       }
-      case REPEAT -> again(id, key, TopologyFixture.START);
+      case REPEAT -> submit(request);
       case CONFLICT -> {
-        again(id, key, TopologyFixture.START.minusSeconds(1));
+        submit(
+            DeletionRequest.newBuilder(request)
+                .setReceivedAt(request.getReceivedAt().minusSeconds(1))
+                .build());
         rules.conflicts.add(id);
       }
       case CONFLICT_ELSEWHERE -> {
-        boolean begun = index % 2 == 0;
+        boolean begun = sent.indexOf(request) % 2 == 0;
         conflictElsewhere(id, begun);
         rules.conflicts.add(id);
         if (begun) {
@@ -206,40 +242,20 @@ final class RulesRun implements AutoCloseable {
     assertThat(lethe.lastAnswer(id).getAnswer()).as("answer").isEqualTo(answer);
   }
 
-  private UUID nextRequest(String key) {
-    UUID id = new UUID(0, ids.size());
-    ids.add(id);
-    keys.add(key);
-    return id;
-  }
-
-  private void again(UUID id, String key, Instant receivedAt) {
-    if (classRequests.containsKey(id)) {
-      requestClasses(id, receivedAt);
-    } else {
-      lethe.requestAt(id, key, receivedAt);
-    }
-  }
-
-  private void requestClasses(UUID id, Instant receivedAt) {
-    lethe.requestClasses(
-        id, receivedAt, "d", List.of(), classRequests.get(id).toArray(String[]::new));
-  }
-
-  /** The dataset has a sample of each subject in class 0 and 1, and no class 9. */
-  private static Set<String> samplesOf(String label) {
+  /** A dataset has a sample of each subject in class 0 and 1, and no class 9. */
+  private static Set<String> samplesOf(String dataset, String label) {
     Set<String> samples = new TreeSet<>();
     for (int subject = 0; subject < SUBJECTS && !label.equals("9"); subject++) {
-      samples.add("p" + subject + "-" + label);
+      samples.add(dataset + "-p" + subject + "-" + label);
     }
     return samples;
   }
 
-  private static Set<String> samples(String subject, int mask) {
+  private static Set<String> samples(String dataset, String subject, int mask) {
     Set<String> samples = new TreeSet<>();
     for (int bit = 0; bit < 3; bit++) {
       if ((mask & (1 << bit)) != 0) {
-        samples.add(subject + "-" + bit);
+        samples.add(dataset + "-" + subject + "-" + bit);
       }
     }
     return samples;
@@ -247,7 +263,7 @@ final class RulesRun implements AutoCloseable {
 
   /** A command on the request that comes next, under its id. */
   private void early(RequestCommand command) {
-    UUID next = new UUID(0, ids.size());
+    UUID next = new UUID(0, sent.size());
     lethe.command(next, next.toString(), command);
   }
 
@@ -292,7 +308,7 @@ final class RulesRun implements AutoCloseable {
                 MODELS.get(model).exact() ? CompletionStage.EXACT : CompletionStage.UNLEARNED)
             .build();
     String artifact = artifacts.getOrDefault(model, TopologyFixture.SHA);
-    lethe.register(lethe.registration(model, "d", policy, artifact).setRecipe("{}").build());
+    lethe.register(lethe.registration(model, MODELS.get(model).dataset(), policy, artifact).setRecipe("{}").build());
   }
 
   private void advance(Duration duration) {
@@ -302,9 +318,7 @@ final class RulesRun implements AutoCloseable {
 
   /** Lets everything come to its end: then every request has its one receipt. */
   void finish() {
-    for (int i = 0; i < ids.size(); i++) {
-      onRequest(RulesStep.Kind.RELEASE, i);
-    }
+    sent.forEach(request -> onRequest(RulesStep.Kind.RELEASE, request));
     advance(Duration.ofMinutes(11));
     compare();
     for (String model : MODELS.keySet()) {

@@ -10,6 +10,7 @@ record RulesStep(Kind kind, int which, int mask) {
   enum Kind {
     // What requesters send: requests, commands on them, and ids that are taken.
     REQUEST,
+    REQUEST_SAMPLES,
     REQUEST_CLASSES,
     CANCEL,
     HOLD,
@@ -39,6 +40,7 @@ record RulesStep(Kind kind, int which, int mask) {
 
     // A person's word on a model.
     RETRY,
+    RELEASE_HELD,
     RETRAIN,
 
     // Time.

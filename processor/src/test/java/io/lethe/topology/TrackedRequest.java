@@ -1,15 +1,29 @@
 package io.lethe.topology;
 
 import io.lethe.events.RequestStatus;
+import io.lethe.events.SelectorKind;
 import java.time.Instant;
 import java.util.Set;
 
 /** What the rules say of one request: where it stands, and how many models it still waits for. */
 final class TrackedRequest {
-  /** Null of a request for classes. */
-  final String subject;
+  /**
+   * What a request is for.
+   *
+   * @param holder the subject, or the dataset that the samples or classes are of
+   * @param names of the samples or classes; those of a subject are its lineage's
+   */
+  record Selected(SelectorKind kind, String holder, Set<String> names) {
+    Set<String> classes() {
+      return kind == SelectorKind.CLASS ? names : Set.of();
+    }
 
-  final Set<String> classes;
+    boolean isOf(String subject) {
+      return kind == SelectorKind.SUBJECT && holder.equals(subject);
+    }
+  }
+
+  final Selected selected;
   RequestStatus status = RequestStatus.PENDING;
 
   /** It matches nothing yet; intake waits for lineage or a model until its grace period ends. */
@@ -41,9 +55,8 @@ final class TrackedRequest {
   /** Some model has forgotten its samples, if only until it was retired before the retraining. */
   private boolean forgotten;
 
-  TrackedRequest(String subject, Set<String> classes, Instant since) {
-    this.subject = subject;
-    this.classes = classes;
+  TrackedRequest(Selected selected, Instant since) {
+    this.selected = selected;
     this.since = since;
   }
 
