@@ -79,7 +79,8 @@ final class Releases {
                   && (!job.getHeldout() || isPredicted(state, outcome.getJobId()))
               ? anchors.completed(state, job)
               : state;
-      case UNLEARN -> stores.isSummed(state, outcome.getJobId()) ? release(state, job, outcome) : state;
+      case UNLEARN ->
+          stores.isSummed(state, outcome.getJobId()) ? release(state, job, outcome) : state;
       case RETRAIN -> retrained(state, job, outcome);
     };
   }

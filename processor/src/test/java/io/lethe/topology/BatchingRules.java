@@ -15,53 +15,14 @@ import java.util.function.Function;
 
 /** What the rules say of one model: what waits, what its job is for, what it has forgotten. */
 final class BatchingRules {
-  private static final Duration JOB_TIMEOUT = Duration.ofHours(1);
-  private static final int MAX_ATTEMPTS = 2;
-
   /** A request's samples in the model, or the classes that it must forget whole. */
-  record Task(UUID id, Set<String> samples, Set<String> classes) {
+  record Task(UUID id, Set<String> samples, Set<String> classes, Instant arrivedAt) {
     boolean ofClasses() {
       return !classes.isEmpty();
     }
   }
 
-  /**
-   * What a model is registered with.
-   *
-   * @param maxRequests that fire a batch
-   * @param targets whether an anchor is ready only once held-out targets are here
-   * @param retrains whether the ladder for samples ends with a retraining; that for classes does not
-   * @param exact whether a request is complete only once the model was trained without its samples
-   */
-  record Registration(
-      String dataset, int maxRequests, boolean targets, boolean retrains, boolean exact) {}
-
-  /** Samples, and classes whole. */
-  static final class Erased {
-    final Set<String> samples = new TreeSet<>();
-    final Set<String> classes = new TreeSet<>();
-
-    boolean isEmpty() {
-      return samples.isEmpty() && classes.isEmpty();
-    }
-
-    void clear() {
-      samples.clear();
-      classes.clear();
-    }
-
-    void addAll(Erased other) {
-      samples.addAll(other.samples);
-      classes.addAll(other.classes);
-    }
-
-    void removeAll(Erased other) {
-      samples.removeAll(other.samples);
-      classes.removeAll(other.classes);
-    }
-  }
-
-  private final Registration registration;
+  private final RegisteredModel registration;
   private final Map<UUID, TrackedRequest> requests;
 
   /** What the model's dataset has of a class. */
@@ -70,8 +31,7 @@ final class BatchingRules {
   private Instant now;
   private Phase phase = Phase.COLLECTING;
 
-  /** What a job that waits for a person goes on with. */
-  private Phase running = Phase.UNLEARNING;
+  private final JobRules job;
 
   private List<Task> pending = new ArrayList<>();
   private List<Task> batch = new ArrayList<>();
@@ -82,11 +42,8 @@ final class BatchingRules {
   /** Name samples that the dataset lacks. */
   private final Map<UUID, Task> aside = new LinkedHashMap<>();
 
-  /** Requests that a release served and that wait for a retraining. */
-  private final List<UUID> quarantined = new ArrayList<>();
-
-  /** What the job in flight is to forget. */
-  private final Erased job = new Erased();
+  /** Requests that a release served and that wait for a retraining; when they were then due. */
+  private final Map<UUID, Instant> quarantined = new LinkedHashMap<>();
 
   /** Forgotten since the anchor. */
   private final Erased erased = new Erased();
@@ -97,39 +54,22 @@ final class BatchingRules {
   /** Erased under earlier anchors, to be forgotten by this one first. */
   private final Erased carried = new Erased();
 
-  /** What is here of the job's update. */
-  private final Set<String> arrived = new TreeSet<>();
-
-  /** All chunks were, with their commit marker: the update is in the sums. */
-  private boolean summed;
-
-  /** All held-out targets were, with their commit marker. */
-  private boolean predicted;
-
-  /** The outcome of the last offer is here, and waits for the update. */
-  private boolean reported;
-
-  private int jobNumber;
-  private int offers;
-  private int failures;
-  private boolean backingOff;
-  private Instant heardAt;
+  private final LeadTimeRules unlearning = new LeadTimeRules();
+  private final LeadTimeRules retraining = new LeadTimeRules();
   private boolean retrainWanted;
-
-  /** A person has released the model that the job had made, whatever the gate says. */
-  private boolean overridden;
 
   /** Whether requests were taken out of the batch of a job that waits for a person. */
   private boolean withdrawn;
 
   BatchingRules(
-      Registration registration,
+      RegisteredModel registration,
       Instant start,
       Map<UUID, TrackedRequest> requests,
       Function<String, Set<String>> samplesOf) {
     this.registration = registration;
     this.requests = requests;
     this.samplesOf = samplesOf;
+    job = new JobRules(registration.targets());
     now = start;
   }
 
@@ -149,7 +89,7 @@ final class BatchingRules {
 
   /** Whether the anchor's job has ended, so that there are sums of it. */
   boolean isAnchored() {
-    return isLive() && running != Phase.ANCHORING;
+    return isLive() && (phase == Phase.COLLECTING || job.kind != Phase.ANCHORING);
   }
 
   /** They stay while samples are in quarantine, and go with their anchor. */
@@ -177,22 +117,8 @@ final class BatchingRules {
     return quarantined.size();
   }
 
-  /** How often jobs were offered, since the first. */
-  int offers() {
-    return offers;
-  }
-
-  Erased job() {
+  JobRules job() {
     return job;
-  }
-
-  boolean isOverridden() {
-    return overridden;
-  }
-
-  /** By which one job is told from the next; not from another offer of the same. */
-  int jobNumber() {
-    return jobNumber;
   }
 
   int erased() {
@@ -202,9 +128,9 @@ final class BatchingRules {
   /** Samples that the sums no longer retain: also of a job whose outcome is yet to come. */
   int subtracted() {
     Set<String> samples = new TreeSet<>(erased.samples);
-    if (summed && running == Phase.UNLEARNING) {
-      samples.addAll(job.samples);
-      job.classes.forEach(label -> samples.addAll(resolved(label)));
+    if (job.summed && job.kind == Phase.UNLEARNING) {
+      samples.addAll(job.forgets.samples);
+      job.forgets.classes.forEach(label -> samples.addAll(resolved(label)));
     }
     return samples.size();
   }
@@ -258,14 +184,14 @@ final class BatchingRules {
    */
   private Task takeOut(UUID id) {
     boolean ofBatch =
-        isStopped() && !summed && batch.stream().anyMatch(task -> task.id().equals(id));
+        isStopped() && !job.summed && batch.stream().anyMatch(task -> task.id().equals(id));
     List<Task> from = ofBatch ? batch : pending;
     Task taken = from.stream().filter(task -> task.id().equals(id)).findFirst().orElse(null);
     from.remove(taken);
     if (taken != null && from == batch) {
       withdrawn = true;
       boolean needed =
-          running == Phase.RETRAINING && !(erased.samples.isEmpty() && quarantined.isEmpty());
+          job.kind == Phase.RETRAINING && !(erased.samples.isEmpty() && quarantined.isEmpty());
       if (batch.isEmpty() && !needed) {
         withdrawn = false;
         phase = Phase.COLLECTING;
@@ -287,17 +213,17 @@ final class BatchingRules {
       start(Phase.UNLEARNING, new TreeSet<>(carried.samples), Set.of());
       return;
     }
-    if (phase == Phase.COLLECTING && retrainWanted && canRetrain()) {
-      retrainWanted = false;
-      waitAgain();
+    if (phase == Phase.COLLECTING && (retrainWanted || isRetrainingDue()) && canRetrain()) {
+      if (retrainWanted) {
+        retrainWanted = false;
+        waitAgain(); // by the person's word only
+      }
       batch = pending;
       pending = new ArrayList<>();
       start(Phase.RETRAINING, batchSamples(), batchClasses());
       return;
     }
-    while (phase == Phase.COLLECTING
-        && !pending.isEmpty()
-        && pending.size() >= registration.maxRequests()) {
+    while (phase == Phase.COLLECTING && isBatchDue()) {
       takeBatch();
       Set<String> samples = batchSamples();
       Set<String> classes = batchClasses();
@@ -309,20 +235,49 @@ final class BatchingRules {
     }
   }
 
-  /** All that wait for samples, or those for classes that stand first. */
+  private boolean isBatchDue() {
+    return pending.size() >= registration.maxRequests() || pending.stream().anyMatch(this::isDue);
+  }
+
+  /** Whether the task alone fires a batch: by its age, or by its due date. */
+  private boolean isDue(Task task) {
+    Duration lead = unlearning.lead();
+    if (registration.exact()) {
+      lead = lead.plus(retraining.lead()); // which has to fit in too
+    }
+    Instant byAge = task.arrivedAt().plus(registration.maxAge());
+    Instant byDueDate = requests.get(task.id()).dueAt.minus(lead);
+    return !byAge.isAfter(now) || !byDueDate.isAfter(now);
+  }
+
+  /** An extension after the release does not put it off: to be early is no harm. */
+  private boolean isRetrainingDue() {
+    Instant latest = now.plus(retraining.lead());
+    return quarantined.values().stream().anyMatch(dueAt -> !dueAt.isAfter(latest));
+  }
+
+  /**
+   * Samples and classes are forgotten by different methods: the batch is of what its oldest is.
+   * Classes are cut off by samples; samples pass classes over, up to one that is due itself.
+   */
   private void takeBatch() {
     List<Task> waiting = pending;
-    int classesFirst = 0;
-    while (classesFirst < waiting.size() && waiting.get(classesFirst).ofClasses()) {
-      classesFirst++;
+    boolean ofClasses = waiting.get(0).ofClasses();
+    List<Task> passedOver = new ArrayList<>();
+    int end = 0;
+    batch = new ArrayList<>();
+    for (; end < waiting.size(); end++) {
+      Task task = waiting.get(end);
+      if (task.ofClasses() == ofClasses) {
+        batch.add(task);
+      } else if (ofClasses || isDue(task)) {
+        break;
+      } else {
+        passedOver.add(task);
+      }
     }
-    if (classesFirst > 0) {
-      batch = new ArrayList<>(waiting.subList(0, classesFirst));
-      pending = new ArrayList<>(waiting.subList(classesFirst, waiting.size()));
-    } else {
-      batch = new ArrayList<>(waiting.stream().filter(task -> !task.ofClasses()).toList());
-      pending = new ArrayList<>(waiting.stream().filter(Task::ofClasses).toList());
-    }
+    pending = new ArrayList<>(waiting.subList(end, waiting.size()));
+    pending.addAll(passedOver);
   }
 
   private Set<String> batchSamples() {
@@ -341,32 +296,11 @@ final class BatchingRules {
     return classes;
   }
 
-  private void start(Phase next, Set<String> samples, Set<String> classes) {
-    jobNumber++;
-    overridden = false;
+  private void start(Phase kind, Set<String> samples, Set<String> classes) {
     withdrawn = false;
-    phase = next;
-    running = next;
-    jobIs(samples, classes);
-    failures = 0;
-    offer();
+    phase = kind;
+    job.start(kind, samples, classes, now);
     batch.forEach(task -> requests.get(task.id()).begun());
-  }
-
-  private void jobIs(Set<String> samples, Set<String> classes) {
-    job.clear();
-    job.samples.addAll(samples);
-    job.classes.addAll(classes);
-    arrived.clear();
-    summed = false;
-    predicted = false;
-  }
-
-  private void offer() {
-    offers++;
-    backingOff = false;
-    reported = false;
-    heardAt = now;
   }
 
   /** What was set aside waits again. */
@@ -399,58 +333,49 @@ final class BatchingRules {
   // The ends of a job.
 
   /**
-   * A record of a job's update. Fisher chunks wait for each other, and for the marker that says how
-   * many they are; so do the pieces of held-out targets.
+   * A record of a job's update.
    *
    * @param of the number of the job
    */
-  void arrives(int of, String update) {
-    if (of != jobNumber || !isRunning() || phase == Phase.RETRAINING) {
-      return;
+  void arrives(int of, String record) {
+    if (of == job.number && isRunning() && phase != Phase.RETRAINING) {
+      job.arrives(record);
+      releaseIfWhole();
     }
-    switch (update) {
-      case PlayedWorker.FISHER_COMMIT -> summed |= arrived.containsAll(PlayedWorker.CHUNKS);
-      case PlayedWorker.TARGETS_COMMIT -> predicted |= arrived.containsAll(PlayedWorker.TARGETS);
-      default -> arrived.add(update);
-    }
-    releaseIfWhole();
   }
 
   /** The outcome of a job that did its work. */
   void released(int of) {
-    if (of == jobNumber && isRunning()) {
-      reported = true;
+    if (of == job.number && isRunning()) {
+      job.reported = true;
       releaseIfWhole();
     }
   }
 
   private void releaseIfWhole() {
-    boolean whole =
-        switch (phase) {
-          case ANCHORING -> summed && (predicted || !registration.targets());
-          case UNLEARNING -> summed;
-          default -> true; // the model that a retraining has made is all there is
-        };
-    if (reported && whole) {
+    if (job.isWhole()) {
       release();
     }
   }
 
   private void release() {
     if (phase == Phase.ANCHORING) {
-      running = Phase.COLLECTING;
       phase = Phase.COLLECTING;
       fire();
     } else if (phase == Phase.UNLEARNING) {
-      forgotten();
+      boolean publishes = forgotten() || !carried.isEmpty();
+      if (publishes) {
+        unlearning.learn(job.age(now));
+      }
       carried.removeAll(erased);
       phase = Phase.COLLECTING;
       answer(false);
       fire();
     } else if (phase == Phase.RETRAINING) {
       forgotten();
+      retraining.learn(job.age(now));
       answer(true);
-      List.copyOf(quarantined).forEach(id -> requests.get(id).exact());
+      List.copyOf(quarantined.keySet()).forEach(id -> requests.get(id).exact());
       quarantined.clear();
       excluded.addAll(erased);
       excluded.addAll(carried);
@@ -460,9 +385,13 @@ final class BatchingRules {
     }
   }
 
-  private void forgotten() {
-    job.classes.forEach(label -> erased.samples.addAll(resolved(label)));
-    erased.addAll(job);
+  /** Whether the job has made the model forget any sample. */
+  private boolean forgotten() {
+    Set<String> samples = new TreeSet<>(job.forgets.samples);
+    job.forgets.classes.forEach(label -> samples.addAll(resolved(label)));
+    erased.samples.addAll(samples);
+    erased.classes.addAll(job.forgets.classes);
+    return !samples.isEmpty();
   }
 
   private void answer(boolean retrained) {
@@ -474,7 +403,7 @@ final class BatchingRules {
               && excluded.classes.containsAll(task.classes());
       boolean completes = !registration.exact() || retrained || neverKnown;
       if (!completes) {
-        quarantined.add(task.id());
+        quarantined.put(task.id(), requests.get(task.id()).dueAt);
       }
       requests.get(task.id()).unlearned(completes);
     }
@@ -483,8 +412,7 @@ final class BatchingRules {
   /** A job waits for a person. */
   private void stop(Phase next) {
     phase = next;
-    backingOff = false;
-    reported = false;
+    job.stop();
   }
 
   void gateFails() {
@@ -495,7 +423,7 @@ final class BatchingRules {
 
   /** The ladder of the job is used up. */
   void escalates() {
-    if (phase == Phase.UNLEARNING && registration.retrains() && job.classes.isEmpty()) {
+    if (phase == Phase.UNLEARNING && registration.retrains() && job.forgets.classes.isEmpty()) {
       retrainInstead();
     } else if (isRunning()) {
       stop(Phase.ESCALATED);
@@ -506,23 +434,18 @@ final class BatchingRules {
   private void retrainInstead() {
     retrainWanted = false;
     withoutWithdrawn();
-    start(Phase.RETRAINING, Set.copyOf(job.samples), Set.copyOf(job.classes));
+    start(Phase.RETRAINING, Set.copyOf(job.forgets.samples), Set.copyOf(job.forgets.classes));
   }
 
   void fails() {
-    if (isRunning() && !backingOff) {
-      failures++;
-      if (failures >= MAX_ATTEMPTS) {
-        stop(Phase.PARKED);
-      } else {
-        backingOff = true;
-      }
+    if (isRunning() && !job.backingOff && job.failsForGood()) {
+      stop(Phase.PARKED);
     }
   }
 
   /** The dataset lacks samples of the job, which cannot be run with the requests that name them. */
   void lacks(Set<String> samples) {
-    if (!isRunning() || reported || summed) {
+    if (!isRunning() || job.isDone()) {
       return; // another run did the job's work
     }
     List<Task> naming =
@@ -532,23 +455,19 @@ final class BatchingRules {
       stop(Phase.PARKED);
       naming.forEach(task -> takeOut(task.id()));
       resume(false);
-    } else if (!backingOff) {
+    } else if (!job.backingOff) {
       stop(Phase.PARKED);
     }
   }
 
   void advance(Duration duration) {
     now = now.plus(duration);
-    boolean lost = isRunning() && !heardAt.plus(JOB_TIMEOUT).isAfter(now);
-    if (isRunning() && backingOff) {
-      offer();
-    } else if (lost) {
-      failures++; // a lost offer counts as an attempt
-      if (failures >= MAX_ATTEMPTS) {
+    if (isRunning()) {
+      if (job.isLostForGood(now)) {
         stop(Phase.PARKED);
-      } else {
-        offer();
       }
+    } else {
+      fire();
     }
   }
 
@@ -572,10 +491,10 @@ final class BatchingRules {
       return;
     }
     if (isStopped()) {
-      if (running == Phase.UNLEARNING) {
+      if (job.kind == Phase.UNLEARNING) {
         retrainInstead();
       } else {
-        retrainWanted |= running == Phase.ANCHORING;
+        retrainWanted |= job.kind == Phase.ANCHORING;
         resume(false);
       }
     } else if (phase != Phase.RETRAINING) {
@@ -589,23 +508,21 @@ final class BatchingRules {
       return;
     }
     withoutWithdrawn();
-    if (running == Phase.UNLEARNING && job.isEmpty()) {
+    if (job.kind == Phase.UNLEARNING && job.forgets.isEmpty()) {
       phase = Phase.COLLECTING;
       answer(false);
       fire();
       return;
     }
-    phase = running;
-    overridden = override;
-    failures = 0;
-    offer();
+    phase = job.kind;
+    job.goOn(override, now);
   }
 
   /** The job of what is left of its batch. */
   private void withoutWithdrawn() {
     if (withdrawn) {
       withdrawn = false;
-      jobIs(batchSamples(), batchClasses());
+      job.narrow(batchSamples(), batchClasses());
     }
   }
 
@@ -645,9 +562,8 @@ final class BatchingRules {
     carried.clear();
     excluded.clear();
     retrainWanted = false;
-    backingOff = false;
     phase = Phase.RETIRED;
-    List.copyOf(quarantined).forEach(id -> requests.get(id).retired());
+    List.copyOf(quarantined.keySet()).forEach(id -> requests.get(id).retired());
     quarantined.clear();
     open.forEach(task -> requests.get(task.id()).retired());
   }

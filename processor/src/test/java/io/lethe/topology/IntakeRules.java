@@ -23,7 +23,7 @@ import java.util.function.Predicate;
 /**
  * What the rules say, in the simplest form: no partitions, no stores, no events. Here of requests:
  * whom they concern, and what follows from them later; {@link BatchingRules} says what a model does
- * with them. Models have a recipe; batches fire on count only, retrainings on demand.
+ * with them. Models have a recipe; no policy limits what may be lost.
  */
 final class IntakeRules {
   final Map<String, BatchingRules> models = new TreeMap<>();
@@ -44,7 +44,7 @@ final class IntakeRules {
    */
   IntakeRules(
       Instant start,
-      Map<String, BatchingRules.Registration> registrations,
+      Map<String, RegisteredModel> registrations,
       BiFunction<String, String, Set<String>> samplesOf) {
     now = start;
     registrations.forEach(
@@ -61,7 +61,7 @@ final class IntakeRules {
   // Requests.
 
   void request(UUID id, TrackedRequest.Selected selected) {
-    TrackedRequest request = new TrackedRequest(selected, now);
+    TrackedRequest request = new TrackedRequest(selected, TopologyFixture.START, now);
     requests.put(id, request);
     request.waiting = true;
     resolve(id, request);
@@ -117,12 +117,11 @@ final class IntakeRules {
     return lineage.getOrDefault(List.of(subject, dataset), Set.of());
   }
 
-  private static void accept(
-      UUID id, TrackedRequest request, Map<BatchingRules, Set<String>> concerned) {
+  private void accept(UUID id, TrackedRequest request, Map<BatchingRules, Set<String>> concerned) {
     request.models = concerned.size();
     Set<String> classes = request.selected.classes();
     concerned.forEach(
-        (model, samples) -> model.add(new BatchingRules.Task(id, samples, classes)));
+        (model, samples) -> model.add(new BatchingRules.Task(id, samples, classes, now)));
   }
 
   private List<BatchingRules> live() {
@@ -187,13 +186,14 @@ final class IntakeRules {
     return answer(granted, request);
   }
 
-  /** Once, and not after the end: the due date is far off. */
+  /** Once, within the first month, and not after the end: by two months. */
   Answer extend(UUID id) {
     TrackedRequest request = requests.get(id);
-    if (request.isGone() || request.extended) {
+    if (request.isGone() || request.extended || now.isAfter(request.dueAt)) {
       return Answer.REFUSED;
     }
     request.extended = true;
+    request.dueAt = TrackedRequest.monthsAfter(request.receivedAt, 3);
     return request.ended() ? Answer.REFUSED : Answer.GRANTED;
   }
 
@@ -300,10 +300,9 @@ final class IntakeRules {
       return;
     }
     request.followUps++;
-    String name =
-        "follow-up\u0000" + keyOf(request) + original + "\u0000" + request.followUps;
+    String name = "follow-up\u0000" + keyOf(request) + original + "\u0000" + request.followUps;
     UUID id = UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
-    TrackedRequest followUp = new TrackedRequest(request.selected, now);
+    TrackedRequest followUp = new TrackedRequest(request.selected, now, now);
     requests.put(id, followUp);
     accept(id, followUp, concerned);
   }

@@ -5,6 +5,7 @@ import io.lethe.events.FisherUpdateKind;
 import io.lethe.events.HeldOutChunk;
 import io.lethe.events.HeldOutCommit;
 import io.lethe.events.JobKind;
+import io.lethe.events.JobOutcome;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.fisher.FisherDiagonal;
@@ -87,7 +88,7 @@ final class PlayedWorker {
       anchors.put(model, retrainedBy(job));
     }
     play(job);
-    int number = ruled.jobNumber();
+    int number = ruled.job().number;
     CHUNKS.forEach(chunk -> ruled.arrives(number, chunk));
     ruled.arrives(number, FISHER_COMMIT);
     TARGETS.forEach(part -> ruled.arrives(number, part));
@@ -134,7 +135,7 @@ final class PlayedWorker {
       String model, int chunks, int targets, boolean outcomeFirst, boolean outcomeLast) {
     UnlearningJob job = job(model);
     BatchingRules ruled = rules.models.get(model);
-    int number = ruled.jobNumber();
+    int number = ruled.job().number;
     Map<String, List<String>> classes = classes(job);
     if (outcomeFirst) {
       outcome(job, classes);
@@ -175,8 +176,11 @@ final class PlayedWorker {
   }
 
   private void outcome(UnlearningJob job, Map<String, List<String>> classes) {
-    lethe.send(
-        lethe.topics.jobOutcomes(), job.getModelId(), lethe.outcomeOf(job, classes).build());
+    JobOutcome.Builder outcome = lethe.outcomeOf(job, classes);
+    if (job.getSampleIds().isEmpty() && classes.values().stream().allMatch(List::isEmpty)) {
+      outcome.setArtifactSha256(job.getParentSha256().orElse(job.getAnchorSha256()));
+    }
+    lethe.send(lethe.topics.jobOutcomes(), job.getModelId(), outcome.build());
   }
 
   /** What the worker finds of the job's classes. */
@@ -209,9 +213,7 @@ final class PlayedWorker {
           HeldOutChunks.split(
               new HeldOutChunks.Of(job.getJobId(), job.getModelId(), job.getAnchorId()),
               new HeldOutRows(2, List.of(sample), new float[] {1, 0}),
-              part ->
-                  records.add(
-                      HeldOutChunk.newBuilder(part).setPart(records.size()).build()));
+              part -> records.add(HeldOutChunk.newBuilder(part).setPart(records.size()).build()));
       commit = HeldOutChunk.newBuilder(marker);
     }
     records.add(

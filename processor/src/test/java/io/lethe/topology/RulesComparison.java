@@ -91,15 +91,15 @@ final class RulesComparison {
     assertThat(state.getPendingSamples()).as("their samples").isEqualTo(model.pendingSamples());
     assertThat(state.getRequestsSetAside()).as("set aside").isEqualTo(model.setAside());
     assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.erased());
-    assertThat(worker.offers(id)).as("offers").isEqualTo(model.offers());
+    assertThat(worker.offers(id)).as("offers").isEqualTo(model.job().offers);
     assertThat(state.getAwaitingExact()).as("quarantined").isEqualTo(model.quarantined());
     assertThat(state.getExcludedSamples()).as("excluded").isEqualTo(model.excluded());
     if (model.isRunning()) {
       UnlearningJob job = worker.job(id);
-      assertThat(job.getGateOverridden()).as("released by hand").isEqualTo(model.isOverridden());
+      assertThat(job.getGateOverridden()).as("released by hand").isEqualTo(model.job().overridden);
       assertThat(job.getHeldSha256().isPresent())
           .as("names the model that a person has seen")
-          .isEqualTo(model.isOverridden());
+          .isEqualTo(model.job().overridden);
     }
     if (model.isAnchored()) {
       compareAnchored(id, model);
@@ -116,10 +116,10 @@ final class RulesComparison {
       UnlearningJob job = worker.job(id);
       assertThat(job.getSampleIds())
           .as("forget set")
-          .containsExactlyElementsOf(model.job().samples);
+          .containsExactlyElementsOf(model.job().forgets.samples);
       assertThat(job.getClasses())
           .as("classes to forget")
-          .containsExactlyElementsOf(model.job().classes);
+          .containsExactlyElementsOf(model.job().forgets.classes);
     }
     assertThat(lethe.sums(id, worker.anchor(id)).orElseThrow().retained())
         .as("retained")

@@ -50,7 +50,8 @@ class RulesPropertyTest {
                     Kind.RELEASE_HELD,
                     Kind.RETRAIN,
                     Kind.JOB_RELEASES,
-                    Kind.HOUR)),
+                    Kind.HOUR,
+                    Kind.WEEK)),
             Tuple.of(2, Arbitraries.of(Kind.class)));
     Arbitrary<RulesStep> steps =
         Combinators.combine(

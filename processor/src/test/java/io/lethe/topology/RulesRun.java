@@ -30,12 +30,12 @@ import java.util.UUID;
 /** One sequence: each step is taken on the topology and by the rules. */
 final class RulesRun implements AutoCloseable {
   private static final Duration YEAR = Duration.ofDays(365);
-  private static final Map<String, BatchingRules.Registration> MODELS =
+  private static final Map<String, RegisteredModel> MODELS =
       new TreeMap<>(
           Map.of(
-              "m1", new BatchingRules.Registration("d", 1, false, false, false),
-              "m2", new BatchingRules.Registration("d", 3, true, true, true),
-              "m3", new BatchingRules.Registration("e", 2, false, false, false)));
+              "m1", new RegisteredModel("d", 1, YEAR, false, false, false),
+              "m2", new RegisteredModel("d", 3, YEAR, true, true, true),
+              "m3", new RegisteredModel("e", 3, Duration.ofHours(2), false, false, false)));
   private static final int SUBJECTS = 3;
 
   private final TopologyFixture lethe;
@@ -75,8 +75,7 @@ final class RulesRun implements AutoCloseable {
       case REQUEST -> request(new Selected(SelectorKind.SUBJECT, subject, Set.of()));
       case REQUEST_SAMPLES ->
           request(
-              new Selected(
-                  SelectorKind.SAMPLES, dataset, samples(dataset, subject, step.mask())));
+              new Selected(SelectorKind.SAMPLES, dataset, samples(dataset, subject, step.mask())));
       case REQUEST_CLASSES ->
           request(
               new Selected(
@@ -141,6 +140,7 @@ final class RulesRun implements AutoCloseable {
       }
       case MINUTES -> advance(Duration.ofMinutes(11));
       case HOUR -> advance(Duration.ofMinutes(61));
+      case WEEK -> advance(Duration.ofDays(7));
     }
   }
 
@@ -296,7 +296,7 @@ final class RulesRun implements AutoCloseable {
 
   private void register(String model, int maxRequests) {
     UnlearningPolicy policy =
-        UnlearningPolicy.newBuilder(TopologyFixture.policy(maxRequests, YEAR))
+        UnlearningPolicy.newBuilder(TopologyFixture.policy(maxRequests, MODELS.get(model).maxAge()))
             .setFolds(MODELS.get(model).targets() ? 2 : 0)
             .setLadder(
                 MODELS.get(model).retrains()
@@ -308,7 +308,11 @@ final class RulesRun implements AutoCloseable {
                 MODELS.get(model).exact() ? CompletionStage.EXACT : CompletionStage.UNLEARNED)
             .build();
     String artifact = artifacts.getOrDefault(model, TopologyFixture.SHA);
-    lethe.register(lethe.registration(model, MODELS.get(model).dataset(), policy, artifact).setRecipe("{}").build());
+    lethe.register(
+        lethe
+            .registration(model, MODELS.get(model).dataset(), policy, artifact)
+            .setRecipe("{}")
+            .build());
   }
 
   private void advance(Duration duration) {

@@ -45,6 +45,7 @@ record RulesStep(Kind kind, int which, int mask) {
 
     // Time.
     MINUTES,
-    HOUR
+    HOUR,
+    WEEK
   }
 }

@@ -3,6 +3,7 @@ package io.lethe.topology;
 import io.lethe.events.RequestStatus;
 import io.lethe.events.SelectorKind;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.Set;
 
 /** What the rules say of one request: where it stands, and how many models it still waits for. */
@@ -28,6 +29,9 @@ final class TrackedRequest {
 
   /** It matches nothing yet; intake waits for lineage or a model until its grace period ends. */
   boolean waiting;
+
+  final Instant receivedAt;
+  Instant dueAt;
 
   /** When the grace period began. */
   Instant since;
@@ -55,9 +59,16 @@ final class TrackedRequest {
   /** Some model has forgotten its samples, if only until it was retired before the retraining. */
   private boolean forgotten;
 
-  TrackedRequest(Selected selected, Instant since) {
+  TrackedRequest(Selected selected, Instant receivedAt, Instant since) {
     this.selected = selected;
+    this.receivedAt = receivedAt;
+    dueAt = monthsAfter(receivedAt, 1);
     this.since = since;
+  }
+
+  /** GDPR, Art. 12(3): one month, extendable by two. */
+  static Instant monthsAfter(Instant receivedAt, int months) {
+    return receivedAt.atZone(ZoneOffset.UTC).plusMonths(months).toInstant();
   }
 
   boolean ended() {
