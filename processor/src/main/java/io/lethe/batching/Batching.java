@@ -233,8 +233,7 @@ final class Batching {
 
   /** Whether another run of the job did its work: its outcome or its update is yet to come. */
   private boolean isDone(ModelState state) {
-    return state.getOutcome().isPresent()
-        || releases.isSummed(state, state.getJobId().orElseThrow());
+    return state.getOutcome().isPresent() || stores.isSummed(state, state.getJobId().orElseThrow());
   }
 
   /** Takes a person's word: on a job that waits for one, or to train the model anew. */

@@ -377,6 +377,14 @@ public final class BatchingStores {
     return fisher;
   }
 
+  /** Whether the job's Fisher update is in the sums of the model's anchor. */
+  boolean isSummed(ModelState state, UUID jobId) {
+    return fisher
+        .state(state.getRegistration().getModelId(), state.getAnchorId())
+        .filter(sums -> sums.getAppliedJobs().contains(jobId))
+        .isPresent();
+  }
+
   HeldOutStore heldOut() {
     return heldOut;
   }

@@ -133,10 +133,16 @@ final class PendingTasks {
     emitter.emit(emitter.answer(command, RequestEventKind.REFUSED).setReason(reason));
   }
 
-  /** The request's task if no job runs with it, else null. */
+  /**
+   * The request's task if no job runs with it, else null. Where the update of a job that waits for
+   * a person is in the sums, its outcome alone is yet to come: without one of its requests the job
+   * would be another, and would be subtracted once more.
+   */
   private ErasureTask pending(ModelState state, ErasureTask command) {
     Long sequence = stores.sequence(command);
-    long from = Jobs.waitsForPerson(state) ? state.getFirstTask() : pendingFrom(state);
+    boolean open =
+        Jobs.waitsForPerson(state) && !stores.isSummed(state, state.getJobId().orElseThrow());
+    long from = open ? state.getFirstTask() : pendingFrom(state);
     return sequence == null || sequence < from ? null : stores.task(command.getModelId(), sequence);
   }
 

@@ -75,22 +75,14 @@ final class Releases {
     UnlearningJob job = stores.job(outcome.getModelId());
     return switch (job.getKind()) {
       case ANCHOR ->
-          (!job.getFisher() || isSummed(state, outcome.getJobId()))
+          (!job.getFisher() || stores.isSummed(state, outcome.getJobId()))
                   && (!job.getHeldout() || isPredicted(state, outcome.getJobId()))
               ? anchors.completed(state, job)
               : state;
-      case UNLEARN -> isSummed(state, outcome.getJobId()) ? release(state, job, outcome) : state;
+      case UNLEARN ->
+          stores.isSummed(state, outcome.getJobId()) ? release(state, job, outcome) : state;
       case RETRAIN -> retrained(state, job, outcome);
     };
-  }
-
-  /** Whether the job's Fisher update is in the sums. */
-  boolean isSummed(ModelState state, UUID jobId) {
-    return stores
-        .fisher()
-        .state(state.getRegistration().getModelId(), state.getAnchorId())
-        .filter(fisher -> fisher.getAppliedJobs().contains(jobId))
-        .isPresent();
   }
 
   private boolean isPredicted(ModelState state, UUID jobId) {

@@ -6,15 +6,20 @@ import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.lethe.batching.BatchingStores;
+import io.lethe.events.ErasureReceipt;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelCommandKind;
 import io.lethe.events.ModelVersion;
+import io.lethe.events.RequestCommand;
+import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
+import io.lethe.state.Answer;
 import io.lethe.state.Phase;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -36,6 +41,7 @@ class OutcomeRulesTest {
 
   @TempDir Path directory;
   private TopologyFixture lethe;
+  private UUID alice;
 
   @BeforeEach
   void start() {
@@ -50,7 +56,7 @@ class OutcomeRulesTest {
     lethe.snapshot(anchor, diagonal(100, 10f, 20f, 30f));
     lethe.outcome(anchor, Verdict.RELEASE);
     lethe.lineage("alice", "d", "s1");
-    lethe.request("alice");
+    alice = lethe.request("alice");
   }
 
   @AfterEach
@@ -142,5 +148,30 @@ class OutcomeRulesTest {
     lethe.retrained(job, RETRAINED);
     assertThat(lethe.versions()).extracting(ModelVersion::getVersion).containsExactly(2L);
     assertThat(lethe.model("m").getExcludedSamples()).isEqualTo(1);
+  }
+
+  @Test
+  void aRequestWhoseSamplesAreInTheSumsCannotBeTakenOutOfAJobThatWaitsForAPerson() {
+    // Given: of two runs of the job, one whose outcome is yet to come, one that the gate held
+    UnlearningJob job = lethe.onlyJob();
+    lethe.subtract(job, diagonal(1, 1f, 2f, 3f));
+    lethe.outcome(job, Verdict.HOLD);
+
+    // When
+    lethe.command(alice, "alice", RequestCommand.CANCEL);
+
+    // Then: the job that goes on is the one that was subtracted, and is so once
+    assertThat(lethe.lastAnswer(alice).getAnswer()).isEqualTo(Answer.REFUSED);
+    lethe.modelCommand("m", ModelCommandKind.RETRY);
+    UnlearningJob again = lethe.onlyJob();
+    assertThat(again.getJobId()).isEqualTo(job.getJobId());
+    lethe.unlearned(again);
+    assertThat(lethe.sums("m").orElseThrow().retained())
+        .usingRecursiveComparison()
+        .isEqualTo(diagonal(99, 9f, 18f, 27f));
+    assertThat(lethe.receipts())
+        .singleElement()
+        .extracting(ErasureReceipt::getStatus)
+        .isEqualTo(RequestStatus.COMPLETED);
   }
 }

@@ -72,6 +72,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.utils.Bytes;
@@ -602,13 +603,22 @@ final class TopologyFixture implements AutoCloseable {
 
   /** Samples whose held-out targets are stored, of any model and anchor. */
   Set<String> samplesWithTargets() {
+    return samplesWithTargets(key -> true);
+  }
+
+  /** Samples whose held-out targets are stored, of any anchor of the model. */
+  Set<String> samplesWithTargets(String modelId) {
+    return samplesWithTargets(key -> key[0].equals(modelId));
+  }
+
+  private Set<String> samplesWithTargets(Predicate<String[]> keys) {
     Set<String> samples = new TreeSet<>();
     try (KeyValueIterator<Bytes, byte[]> all =
         driver.<Bytes, byte[]>getKeyValueStore(BatchingStores.HELDOUT_STORE).all()) {
       all.forEachRemaining(
           entry -> {
             String[] key = new String(entry.key.get(), StandardCharsets.UTF_8).split("\u0000");
-            if (key[2].equals("rows")) {
+            if (key[2].equals("rows") && keys.test(key)) {
               samples.add(key[4]);
             }
           });

@@ -32,8 +32,8 @@ import java.util.stream.Stream;
 
 /**
  * Models that cost nothing: the squared gradients of a sample are small whole numbers drawn from
- * its name, so that every sum of them is exact in float32 and can be made again from names alone.
- * Each data subject has {@value #SAMPLES_EACH} samples in one model.
+ * its name, so that every sum of them is exact in float32 and can be made again from names alone. A
+ * diagonal is several chunks. Each data subject has {@value #SAMPLES_EACH} samples in one model.
  */
 final class FakeModels {
   static final int SAMPLES_EACH = 2;
@@ -41,7 +41,10 @@ final class FakeModels {
   /** Samples of each model that belong to nobody who asks. */
   static final int OTHERS = 50;
 
-  private static final int VALUES = 16;
+  /** Each of them is a chunk, and a record of its own. */
+  private static final int TENSORS = 8;
+
+  private static final int VALUES_EACH = 2;
   private static final int LARGEST = 7;
   private static final Evaluation EVALUATION =
       Evaluation.newBuilder()
@@ -94,19 +97,24 @@ final class FakeModels {
 
   /** The sum over samples, exact. */
   static FisherDiagonal sums(Collection<String> samples) {
-    float[] values = new float[VALUES];
+    float[][] values = new float[TENSORS][VALUES_EACH];
     for (String sample : samples) {
       byte[] bytes =
           UUID.nameUUIDFromBytes(sample.getBytes(StandardCharsets.UTF_8))
               .toString()
               .replace("-", "")
               .getBytes(StandardCharsets.UTF_8);
-      for (int i = 0; i < VALUES; i++) {
-        values[i] += bytes[i] % (LARGEST + 1);
+      for (int i = 0; i < TENSORS * VALUES_EACH; i++) {
+        values[i / VALUES_EACH][i % VALUES_EACH] += bytes[i] % (LARGEST + 1);
       }
     }
     return new FisherDiagonal(
-        List.of(new FisherDiagonal.Tensor("weight", List.of((long) VALUES), values)),
+        IntStream.range(0, TENSORS)
+            .mapToObj(
+                i ->
+                    new FisherDiagonal.Tensor(
+                        "weight-" + i, List.of((long) VALUES_EACH), values[i]))
+            .toList(),
         samples.size());
   }
 

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -71,12 +72,17 @@ final class FaultyProcess {
     }
 
     KafkaSettings kafka() {
-      return new KafkaSettings(
-          Map.of(
-              "bootstrap.servers", bootstrap,
-              "main.consumer.session.timeout.ms", "3000",
-              "main.consumer.heartbeat.interval.ms", "500"),
-          Map.of("schema.registry.url", registry));
+      Map<String, String> kafka =
+          new HashMap<>(
+              Map.of(
+                  "bootstrap.servers", bootstrap,
+                  "main.consumer.session.timeout.ms", "3000",
+                  "main.consumer.heartbeat.interval.ms", "500"));
+      if (role.equals("worker")) {
+        // Each chunk on its own way: small ones would else share a batch, and come all or none.
+        kafka.put("batch.size", "0");
+      }
+      return new KafkaSettings(kafka, Map.of("schema.registry.url", registry));
     }
 
     Topics topics() {
