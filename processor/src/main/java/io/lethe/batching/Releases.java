@@ -207,6 +207,7 @@ final class Releases {
     return jobs.ended(state)
         .setVersion(version.getVersion())
         .setArtifactSha256(version.getArtifactSha256())
+        .setServedUri(version.getArtifactUri())
         .setVersionAt(version.getPublishedAt())
         .setCarriedSamples(state.getCarriedSamples() - carried.samples())
         .setCarriedClasses(state.getCarriedClasses() - carried.classes());
