@@ -56,6 +56,7 @@ final class Anchors {
 
   /** The first anchor of a model. */
   ModelState first(ModelRegistered registration) {
+    stores.had(registration.getModelId(), registration.getArtifactSha256(), 0);
     return anchoring(
         ModelState.newBuilder()
             .setRegistration(registration)
@@ -101,6 +102,10 @@ final class Anchors {
     }
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
+    // A state that was written before these were kept: its artifact may know all that was erased.
+    stores.had(modelId, state.getRegistration().getArtifactSha256(), 0);
+    boolean unknown = state.getErasedBy() == 0 && carried + carriedClasses > 0;
+    stores.had(modelId, registration.getArtifactSha256(), state.getVersion());
     return anchoring(
         ModelState.newBuilder(waitingAgain(setAside.again(state)))
             .setRegistration(registration)
@@ -109,6 +114,7 @@ final class Anchors {
             .setServedUri(served(state))
             .setArtifactSha256(registration.getArtifactSha256())
             .setVersionAt(registration.getRegisteredAt())
+            .setErasedBy(unknown ? state.getVersion() : state.getErasedBy())
             .setCarriedSamples(carried)
             .setCarriedClasses(carriedClasses)
             .setExcludedSamples(0)
