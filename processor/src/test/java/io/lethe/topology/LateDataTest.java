@@ -10,7 +10,9 @@ import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.intake.IntakeSettings;
+import io.lethe.intake.IntakeStores;
 import io.lethe.state.Answer;
+import io.lethe.state.IntakeRequest;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.tracking.TrackingSettings;
@@ -280,6 +282,53 @@ class LateDataTest {
     // Then
     assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
     assertThat(lethe.model("m").getPendingSamples()).isEqualTo(2);
+  }
+
+  /** A record of a version that did not keep which command the hold came by. */
+  private void withoutHoldNumber(UUID id) {
+    lethe
+        .driver
+        .<String, IntakeRequest>getKeyValueStore(IntakeStores.REQUESTS_STORE)
+        .put(
+            id.toString(),
+            IntakeRequest.newBuilder(lethe.intakeRequest(id)).setHoldNumber(0).build());
+  }
+
+  @Test
+  void aRefusedHoldOfAnOlderRecordIsHealed() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(9, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    lethe.lineage("alice", "d", "s1", "s2");
+    withoutHoldNumber(id);
+
+    // When
+    refused(id, 1);
+
+    // Then
+    assertThat(lethe.intakeRequest(id).getHeld()).isFalse();
+    assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
+  }
+
+  @Test
+  void aHoldOfAnOlderRecordThatMayHaveBeenGrantedEndsByAPersonsWord() {
+    // Given: another command came after the one that was refused
+    lethe.registerAnchored("m", "d", policy(9, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    withoutHoldNumber(id);
+
+    // When
+    refused(id, 1);
+
+    // Then
+    assertThat(lethe.intakeRequest(id).getHeld()).isTrue();
+    lethe.command(id, "alice", RequestCommand.RELEASE);
+    assertThat(lethe.intakeRequest(id).getHeld()).isFalse();
   }
 
   /** Tells intake that every model has refused a hold. */
