@@ -34,6 +34,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -59,17 +60,24 @@ import java.util.function.Supplier;
             mediaType = MediaType.APPLICATION_JSON_PROBLEM,
             schema = @Schema(implementation = Problem.class)))
 public class V1Controller {
+  /** With other instances, of whose models a request's status says where they stand. */
+  private static final Duration PATIENCE = Duration.ofSeconds(2);
+
   private final StreamApp app;
+  private final BlockingModels blocking;
 
   V1Controller(StreamApp app) {
     this.app = app;
+    blocking = new BlockingModels(PATIENCE, app::placeOfModel, app::model);
   }
 
   /** Status of a deletion request. */
   @Get("/requests/{requestId}")
   @ApiResponse(
       responseCode = "200",
-      description = "Status, due date and what each model did so far.",
+      description =
+          "Status, due date and what each model did so far, and which of the models that it waits for"
+              + " wait for a person.",
       content =
           @Content(
               mediaType = MediaType.APPLICATION_JSON,
@@ -80,7 +88,8 @@ public class V1Controller {
         "/v1/requests/" + encoded(requestId),
         () ->
             app.request(requestId)
-                .<HttpResponse<?>>map(state -> json(Views.request(requestId, state)))
+                .<HttpResponse<?>>map(
+                    state -> json(Views.request(requestId, state, blocking.of(state))))
                 .orElseGet(() -> notFound("no such request is known")));
   }
 

@@ -1,10 +1,13 @@
 package io.lethe.api;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.lethe.events.ModelRegistered;
 import io.lethe.json.JsonRecords;
 import io.lethe.state.ModelState;
 import io.lethe.state.RequestState;
+import io.lethe.topology.BlockingModel;
 import java.util.List;
 
 /**
@@ -36,10 +39,22 @@ final class Views {
 
   private Views() {}
 
-  static ObjectNode request(String requestId, RequestState state) {
+  /**
+   * @param blocking the models that the request waits for and that do not go on by themselves
+   */
+  static ObjectNode request(String requestId, RequestState state, List<BlockingModel> blocking) {
     ObjectNode json = JsonRecords.toJson(state);
     json.remove(HIDDEN_OF_REQUEST);
     json.put("requestId", requestId);
+    ArrayNode blockedBy = json.putArray("blockedBy");
+    blocking.forEach(model -> blockedBy.add(blocking(model)));
+    return json;
+  }
+
+  private static ObjectNode blocking(BlockingModel model) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode().put("modelId", model.modelId());
+    model.phase().ifPresent(phase -> json.put("phase", phase.name()));
+    model.jobId().ifPresent(jobId -> json.put("jobId", jobId.toString()));
     return json;
   }
 

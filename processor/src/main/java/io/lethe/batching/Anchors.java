@@ -56,12 +56,14 @@ final class Anchors {
 
   /** The first anchor of a model. */
   ModelState first(ModelRegistered registration) {
+    stores.had(registration.getModelId(), registration.getArtifactSha256(), 0);
     return anchoring(
         ModelState.newBuilder()
             .setRegistration(registration)
             .setPhase(Phase.ANCHORING)
             .setAnchorId(registration.getArtifactSha256())
             .setAnchorUri(registration.getArtifactUri())
+            .setServedUri(registration.getArtifactUri())
             .setVersion(0)
             .setArtifactSha256(registration.getArtifactSha256())
             .setVersionAt(registration.getRegisteredAt())
@@ -76,8 +78,7 @@ final class Anchors {
             .setAttempt(1)
             .setRung(0)
             .setAnchorings(0)
-            .build(),
-        registration.getArtifactUri());
+            .build());
   }
 
   /** Another description of the same artifact, which may lie elsewhere now. */
@@ -101,20 +102,35 @@ final class Anchors {
     }
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
+    // A state that was written before these were kept: its artifact may know all that was erased.
+    stores.had(modelId, state.getRegistration().getArtifactSha256(), 0);
+    boolean unknown = state.getErasedBy() == 0 && carried + carriedClasses > 0;
+    stores.had(modelId, registration.getArtifactSha256(), state.getVersion());
     return anchoring(
         ModelState.newBuilder(waitingAgain(setAside.again(state)))
             .setRegistration(registration)
             .setAnchorId(registration.getArtifactSha256())
             .setAnchorUri(registration.getArtifactUri())
+            .setServedUri(served(state))
             .setArtifactSha256(registration.getArtifactSha256())
             .setVersionAt(registration.getRegisteredAt())
+            .setErasedBy(unknown ? state.getVersion() : state.getErasedBy())
             .setCarriedSamples(carried)
             .setCarriedClasses(carriedClasses)
             .setExcludedSamples(0)
             .setHeldoutSpent(List.of())
-            .build(),
-        // The last release is what is served until the new anchor has forgotten what was erased.
-        state.getArtifactUri().isEmpty() ? state.getAnchorUri() : state.getArtifactUri());
+            .build());
+  }
+
+  /**
+   * What serving systems have until the next release, however many artifacts are registered before
+   * it: each of them has yet to forget what was erased.
+   */
+  private static String served(ModelState state) {
+    if (!state.getServedUri().isEmpty()) {
+      return state.getServedUri();
+    }
+    return state.getArtifactUri().isEmpty() ? state.getAnchorUri() : state.getArtifactUri();
   }
 
   /** Whether the anchor is one that a retraining has made, not the artifact of the registration. */
@@ -140,8 +156,7 @@ final class Anchors {
             .setCarriedClasses(0)
             .setExcludedSamples(excluded)
             .setHeldoutSpent(spent(state))
-            .build(),
-        version.getArtifactUri());
+            .build());
   }
 
   /** Predictions of models that knew what was erased, with those that are registered now. */
@@ -178,11 +193,10 @@ final class Anchors {
   }
 
   /**
-   * Begins with the state's anchor, of which nothing is known yet.
-   *
-   * @param served the model that stays meanwhile; those that are obsolete are deleted
+   * Begins with the state's anchor, of which nothing is known yet. What is served stays meanwhile;
+   * other models that are obsolete are deleted.
    */
-  private ModelState anchoring(ModelState state, String served) {
+  private ModelState anchoring(ModelState state) {
     ModelState anchoring =
         jobs.ended(state)
             .setPhase(Phase.ANCHORING)
@@ -203,7 +217,7 @@ final class Anchors {
     // It may have been held, or the anchor of an earlier time: now it is what all begins with.
     stores.deleteObsolete(modelId, state.getAnchorUri());
     List<String> obsolete =
-        stores.obsolete(modelId).stream().filter(uri -> !uri.equals(served)).toList();
+        stores.obsolete(modelId).stream().filter(uri -> !uri.equals(state.getServedUri())).toList();
     jobs.offer(job(named).setFisher(true).setObsoleteArtifacts(obsolete).build());
     return named;
   }

@@ -133,6 +133,7 @@ final class Batches {
             .setClasses(classes)
             .setRequests(0)
             .setCarriedOver(true)
+            .setAnchorReturned(stores.isReturned(state))
             .build());
     return unlearning;
   }

@@ -79,6 +79,12 @@ public final class BatchingStores {
   /** In the place of an anchor: models that know what was erased since. */
   private static final String OBSOLETE = "obsolete";
 
+  /**
+   * In the place of an anchor: digests of artifacts that the model has had or made, each with the
+   * version up to which it knows nothing that was erased. They are no data of a subject and stay.
+   */
+  private static final String HAD = "had";
+
   /** In the place of an anchor: samples that the current one was trained without. */
   private static final String EXCLUDED = "excluded";
 
@@ -340,19 +346,41 @@ public final class BatchingStores {
     erased.delete(erasedKey(modelId, OBSOLETE, artifactUri));
   }
 
+  /** Remembers an artifact that the model has or that was made of it, unless it is known. */
+  void had(String modelId, String sha256, long version) {
+    if (erased.get(erasedKey(modelId, HAD, sha256)) == null) {
+      putHad(modelId, sha256, version);
+    }
+  }
+
+  void putHad(String modelId, String sha256, long version) {
+    erased.put(erasedKey(modelId, HAD, sha256), new UUID(0, version));
+  }
+
+  /** Whether the anchor is an artifact from before the last time that more was erased. */
+  boolean isReturned(ModelState state) {
+    UUID had =
+        erased.get(erasedKey(state.getRegistration().getModelId(), HAD, state.getAnchorId()));
+    return had != null && had.getLeastSignificantBits() < state.getErasedBy();
+  }
+
   /** What is known of classes that were forgotten whole, beside the erased samples. */
   ErasedClasses classes(String modelId) {
     return new ErasedClasses(modelId, erased);
   }
 
-  /** Deletes what is known of erased samples, under every anchor; the models stay to be deleted. */
+  /**
+   * Deletes what is known of erased samples, under every anchor; the models stay to be deleted, or
+   * to be recognised.
+   */
   void deleteErased(String modelId) {
     String obsolete = erasedKey(modelId, OBSOLETE, "");
+    String had = erasedKey(modelId, HAD, "");
     try (KeyValueIterator<String, UUID> range =
         erased.prefixScan(modelId + SEPARATOR, new StringSerializer())) {
       while (range.hasNext()) {
         String key = range.next().key;
-        if (!key.startsWith(obsolete)) {
+        if (!key.startsWith(obsolete) && !key.startsWith(had)) {
           erased.delete(key);
         }
       }

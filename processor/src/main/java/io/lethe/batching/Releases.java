@@ -64,6 +64,10 @@ final class Releases {
         .getArtifactUri()
         .filter(uri -> outcome.getKind() != JobKind.ANCHOR)
         .ifPresent(uri -> stores.addObsolete(outcome.getModelId(), uri, outcome.getJobId()));
+    outcome
+        .getArtifactSha256()
+        .filter(sha -> outcome.getKind() != JobKind.ANCHOR)
+        .ifPresent(sha -> stores.had(outcome.getModelId(), sha, 0));
   }
 
   /** Ends the job in flight once its outcome is there and all updates that go with it. */
@@ -118,7 +122,7 @@ final class Releases {
     }
     emitter.emit(version, job.getTrace());
     return answers.byRelease(
-        versioned(state, version, carried)
+        versioned(state, job, version, carried)
             .setArtifactUri(version.getArtifactUri())
             .setErasedSamples(erased)
             .setErosion(erosion(outcome))
@@ -142,7 +146,7 @@ final class Releases {
     ModelState answered =
         answers.exact(
             answers.byRetraining(
-                versioned(state, version, carried)
+                versioned(state, job, version, carried)
                     .setRetrainMillis(
                         LeadTime.learn(state.getRetrainMillis(), state, emitter.now()))
                     .build(),
@@ -195,10 +199,19 @@ final class Releases {
         .setAttestation("");
   }
 
-  private ModelState.Builder versioned(ModelState state, ModelVersion version, Carried carried) {
+  private ModelState.Builder versioned(
+      ModelState state, UnlearningJob job, ModelVersion version, Carried carried) {
+    if (!version.getArtifactSha256().equals(state.getAnchorId())) {
+      // An anchor that is released as it is knows what it knew, whoever has said that it may be.
+      stores.putHad(version.getModelId(), version.getArtifactSha256(), version.getVersion());
+    }
+    boolean more =
+        !job.getCarriedOver() && (version.getSamples() > 0 || !job.getClasses().isEmpty());
     return jobs.ended(state)
         .setVersion(version.getVersion())
         .setArtifactSha256(version.getArtifactSha256())
+        .setServedUri(version.getArtifactUri())
+        .setErasedBy(more ? version.getVersion() : state.getErasedBy())
         .setVersionAt(version.getPublishedAt())
         .setCarriedSamples(state.getCarriedSamples() - carried.samples())
         .setCarriedClasses(state.getCarriedClasses() - carried.classes());

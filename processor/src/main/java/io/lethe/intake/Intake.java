@@ -37,6 +37,7 @@ final class Intake {
   private final Waiting waiting;
   private final LateData lateData;
   private final ModelWalks walks;
+  private final WalkMetrics metrics;
   private final RequestCommands commands;
 
   /** Where the look for bindings that have expired goes on; from the start after a restart. */
@@ -49,7 +50,8 @@ final class Intake {
     resolution = new Resolution(stores, emitter);
     waiting = new Waiting(settings, stores, emitter, resolution);
     lateData = new LateData(stores, emitter, resolution);
-    walks = new ModelWalks(settings.walkStep(), stores, lateData, waiting);
+    metrics = new WalkMetrics(context);
+    walks = new ModelWalks(settings.walkStep(), stores, lateData, waiting, metrics);
     commands = new RequestCommands(stores, emitter, resolution, lateData);
   }
 
@@ -188,6 +190,11 @@ final class Intake {
           lateData.unbind(
               emitter.now().minus(settings.erasureRetention()), unboundTo, UNBOUND_PER_TICK);
     }
+  }
+
+  /** The partition is no longer here. */
+  void close() {
+    metrics.close();
   }
 
   private static Instant dueAt(DeletionRequest request) {

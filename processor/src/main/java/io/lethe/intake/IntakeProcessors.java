@@ -24,7 +24,8 @@ public final class IntakeProcessors {
         this::rules,
         (rules, record) -> rules.onRequest(record.value()),
         settings.tick(),
-        Intake::onTick);
+        Intake::onTick,
+        Intake::close);
   }
 
   /** Takes lineage. */

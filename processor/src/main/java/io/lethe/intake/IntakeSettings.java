@@ -11,8 +11,9 @@ import java.time.Duration;
  * @param grace how long a request whose data no model holds waits for lineage or a model before it
  *     is denied as {@code no_match}; not negative, default 1 hour
  * @param tick how often waiting requests are looked at; positive, default 1 second
- * @param walkStep earlier requests that are looked at for a newly registered model with its
- *     registration and at each tick until all have been; at least 1, default 5,000
+ * @param walkStep earlier requests that are looked at for newly registered models, all of them at
+ *     once, with a registration and at each tick until all have been; one that several models must
+ *     forget counts for as many; at least 1, default 5,000
  * @param erasureRetention how long an accepted request binds lineage and models that arrive later;
  *     positive, default none: a subject stays erased for ever
  */

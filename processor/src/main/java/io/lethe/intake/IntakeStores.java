@@ -217,6 +217,23 @@ public final class IntakeStores {
     walks.put(EPOCH, ModelWalk.newBuilder().setEpoch(epoch).build());
   }
 
+  /** Whether there are walks that are not done. */
+  boolean hasWalks() {
+    try (KeyValueIterator<String, ModelWalk> all = walks.all()) {
+      while (all.hasNext()) {
+        if (!all.next().key.equals(EPOCH)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** About how many requests a walk looks at. */
+  long requestsToLookAt() {
+    return erasures.approximateNumEntries() + waiting.approximateNumEntries();
+  }
+
   /** Walks that are not done, by model. */
   Map<String, ModelWalk> walks() {
     Map<String, ModelWalk> open = new TreeMap<>();

@@ -1,6 +1,5 @@
 package io.lethe.intake;
 
-import io.lethe.events.ModelRegistered;
 import io.lethe.events.SelectorKind;
 import io.lethe.state.IntakeRequest;
 import io.lethe.state.IntakeStage;
@@ -8,6 +7,7 @@ import io.lethe.state.Lineage;
 import io.lethe.state.SubjectErasure;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -68,36 +68,60 @@ final class LateData {
   }
 
   /**
-   * Looks at an accepted request for a model that is registered later.
+   * Looks at an accepted request for models that are registered later: one follow-up for all of
+   * them that it concerns.
    *
-   * @param served the subject that the last follow-up was for: one is enough
-   * @return the same after this request
+   * @return what that took, at least 1: in look-ups by dataset or in tasks, of which there are more
    */
-  String onModel(ModelRegistered model, String key, SubjectErasure erasure, String served) {
+  int onModels(LateModels later, String key, SubjectErasure erasure) {
     String[] parts = key.split(String.valueOf(SEPARATOR));
-    boolean bySubject = parts[0].equals(SelectorKind.SUBJECT.name());
-    List<String> models = erasure.getModels();
-    boolean named = models.isEmpty() || models.contains(model.getModelId());
-    if (!named || (bySubject && parts[1].equals(served))) {
-      return served;
-    }
-    if (parts[0].equals(SelectorKind.CLASS.name())) {
-      List<String> datasets = erasure.getDatasets();
-      boolean meant = datasets.isEmpty() || datasets.contains(model.getDatasetId());
-      if (meant && !missedInHold(key, erasure)) {
-        follow(key, erasure, Map.of(model.getModelId(), List.of()));
+    SelectorKind kind = SelectorKind.valueOf(parts[0]);
+    Map<String, List<String>> samplesByModel = new TreeMap<>();
+    List<LateModels.Late> following = new ArrayList<>();
+    int lookUps = 0;
+    for (Map.Entry<String, List<LateModels.Late>> of : later.byDataset().entrySet()) {
+      List<LateModels.Late> concerned =
+          isOf(of.getKey(), kind, parts[1], erasure)
+              ? of.getValue().stream()
+                  .filter(late -> concerns(erasure, late))
+                  .filter(late -> kind != SelectorKind.SUBJECT || !late.served().equals(parts[1]))
+                  .toList()
+              : List.of();
+      if (concerned.isEmpty()) {
+        continue;
       }
-      return served;
+      lookUps++;
+      List<String> samples =
+          kind == SelectorKind.SUBJECT
+              ? stores.samples(parts[1], of.getKey())
+              : erasure.getSampleIds();
+      if (!samples.isEmpty() || kind == SelectorKind.CLASS) {
+        concerned.forEach(late -> samplesByModel.put(late.modelId(), samples));
+        following.addAll(concerned);
+      }
     }
-    List<String> samples =
-        bySubject
-            ? stores.samples(parts[1], model.getDatasetId())
-            : parts[1].equals(model.getDatasetId()) ? erasure.getSampleIds() : List.of();
-    if (samples.isEmpty() || missedInHold(key, erasure)) {
-      return served;
+    if (!following.isEmpty() && !missedInHold(key, erasure)) {
+      follow(key, erasure, samplesByModel);
+      if (kind == SelectorKind.SUBJECT) {
+        following.forEach(late -> late.serve(parts[1]));
+      }
     }
-    follow(key, erasure, Map.of(model.getModelId(), samples));
-    return bySubject ? parts[1] : served;
+    return Math.max(1, Math.max(lookUps, following.size()));
+  }
+
+  private static boolean concerns(SubjectErasure erasure, LateModels.Late late) {
+    List<String> named = erasure.getModels();
+    return erasure.getEpoch() < late.epoch() && (named.isEmpty() || named.contains(late.modelId()));
+  }
+
+  /** Whether the request may be about samples of the dataset. */
+  private static boolean isOf(
+      String datasetId, SelectorKind kind, String holder, SubjectErasure erasure) {
+    return switch (kind) {
+      case SUBJECT -> true;
+      case SAMPLES -> holder.equals(datasetId);
+      case CLASS -> erasure.getDatasets().isEmpty() || erasure.getDatasets().contains(datasetId);
+    };
   }
 
   /**

@@ -4,7 +4,14 @@ import io.lethe.events.DeletionRequest;
 import io.lethe.events.ModelRegistered;
 import io.lethe.state.ModelWalk;
 import io.lethe.state.SubjectErasure;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.ToIntBiFunction;
+import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.state.KeyValueIterator;
 
 /**
@@ -15,80 +22,198 @@ import org.apache.kafka.streams.state.KeyValueIterator;
  * with the registration, the rest at the next ticks. How far a walk has come lies in a store and is
  * part of the transaction, so that a restart goes on where it was. What is accepted after the
  * registration knows the model; its epoch says so, and the walk leaves it alone.
+ *
+ * <p>Many models may be registered at once. The walks that are furthest behind go on, in one pass
+ * for all of them, until they have come to where the next one is, and from there together with it:
+ * what is to be read is the requests, not the requests times the models.
  */
 final class ModelWalks {
+  /** The order of the keys in a store. */
+  private static final Comparator<String> STORE_ORDER =
+      (one, other) ->
+          Arrays.compareUnsigned(
+              one.getBytes(StandardCharsets.UTF_8), other.getBytes(StandardCharsets.UTF_8));
+
   private final int stepSize;
   private final IntakeStores stores;
   private final LateData lateData;
   private final Waiting waiting;
+  private final WalkMetrics metrics;
 
-  ModelWalks(int stepSize, IntakeStores stores, LateData lateData, Waiting waiting) {
+  ModelWalks(
+      int stepSize, IntakeStores stores, LateData lateData, Waiting waiting, WalkMetrics metrics) {
     this.stepSize = stepSize;
     this.stores = stores;
     this.lateData = lateData;
     this.waiting = waiting;
+    this.metrics = metrics;
   }
 
-  /** Starts for a model that is registered for the first time, or again after its retirement. */
+  /**
+   * How far a walk has come: through the accepted requests, then through those that wait.
+   *
+   * @param last the key that it ended at; null: at none yet
+   */
+  private record Position(boolean waits, String last) implements Comparable<Position> {
+    private static final Comparator<Position> ORDER =
+        Comparator.comparing(Position::waits)
+            .thenComparing(Position::last, Comparator.nullsFirst(STORE_ORDER));
+
+    static Position of(ModelWalk walk) {
+      return walk.getErasuresDone()
+          ? new Position(true, walk.getLastWaiting().orElse(null))
+          : new Position(false, walk.getLastErasure().orElse(null));
+    }
+
+    @Override
+    public int compareTo(Position other) {
+      return ORDER.compare(this, other);
+    }
+
+    /** The key at which a pass from here meets that position; null: it goes to the end first. */
+    String meets(Position ahead) {
+      return ahead != null && ahead.waits == waits ? ahead.last : null;
+    }
+  }
+
+  /**
+   * What came of a pass.
+   *
+   * @param last the key that it ended at
+   * @param done whether it came to the end
+   * @param looked requests that were looked at
+   * @param cost of it, in the unit of the step size
+   */
+  private record Pass(String last, boolean done, long looked, int cost) {}
+
+  /**
+   * Starts for a model that is registered for the first time, or again after its retirement. Where
+   * others are under way it joins them at the next tick: of many that are registered at once, each
+   * would else take a step.
+   */
   void start(ModelRegistered model) {
+    boolean alone = !stores.hasWalks();
     long epoch = stores.epoch() + 1;
     stores.putEpoch(epoch);
     stores.putWalk(model.getModelId(), ModelWalk.newBuilder().setEpoch(epoch).build());
-    step();
+    if (alone) {
+      step();
+    }
   }
 
   /** Goes on with what is left to be looked at. */
   void step() {
     int budget = stepSize;
-    for (Map.Entry<String, ModelWalk> open : stores.walks().entrySet()) {
-      if (budget <= 0) {
-        return;
-      }
-      budget = step(open.getKey(), open.getValue(), budget);
+    while (budget > 0 && stores.hasWalks()) {
+      budget -= passOfThoseBehind(budget);
     }
+    tell();
   }
 
-  private int step(String modelId, ModelWalk walk, int budget) {
-    ModelRegistered model = stores.model(modelId);
-    ModelWalk.Builder next = ModelWalk.newBuilder(walk);
-    int left = walk.getErasuresDone() ? budget : walkErasures(model, next, budget);
-    left = next.getErasuresDone() ? walkWaiting(next, left) : left;
-    if (left > 0) {
-      stores.deleteWalk(modelId);
-    } else {
-      stores.putWalk(modelId, next.build());
-    }
-    return left;
+  private int passOfThoseBehind(int budget) {
+    TreeMap<Position, Map<String, ModelWalk>> byPosition = new TreeMap<>();
+    stores
+        .walks()
+        .forEach(
+            (modelId, walk) ->
+                byPosition
+                    .computeIfAbsent(Position.of(walk), position -> new TreeMap<>())
+                    .put(modelId, walk));
+    Position from = byPosition.firstKey();
+    Map<String, ModelWalk> behind = byPosition.get(from);
+    String until = from.meets(byPosition.higherKey(from));
+    Pass pass =
+        from.waits() ? retry(behind, from, until, budget) : follow(behind, from, until, budget);
+    metrics.looked(pass.looked());
+    return pass.cost();
   }
 
-  private int walkErasures(ModelRegistered model, ModelWalk.Builder walk, int budget) {
-    int left = budget;
-    try (KeyValueIterator<String, SubjectErasure> erasures =
-        stores.erasuresAfter(walk.getLastErasure())) {
-      while (erasures.hasNext() && left > 0) {
-        var entry = erasures.next();
-        if (entry.value.getEpoch() < walk.getEpoch()) {
-          walk.setServed(lateData.onModel(model, entry.key, entry.value, walk.getServed()));
-        }
-        walk.setLastErasure(entry.key);
-        left--;
-      }
-      walk.setErasuresDone(!erasures.hasNext());
+  /** Looks at accepted requests for models, up to a key; null: to the end. */
+  private Pass follow(Map<String, ModelWalk> walks, Position from, String until, int budget) {
+    LateModels later = new LateModels();
+    Map<String, LateModels.Late> models = new HashMap<>();
+    walks.forEach(
+        (modelId, walk) ->
+            models.put(
+                modelId, later.add(stores.model(modelId), walk.getEpoch(), walk.getServed())));
+    Pass pass;
+    try (KeyValueIterator<String, SubjectErasure> erasures = stores.erasuresAfter(from.last())) {
+      pass =
+          pass(
+              erasures, from.last(), until, budget, (key, of) -> lateData.onModels(later, key, of));
     }
-    return left;
+    walks.forEach(
+        (modelId, walk) ->
+            stores.putWalk(
+                modelId,
+                ModelWalk.newBuilder(walk)
+                    .setServed(models.get(modelId).served())
+                    .setLastErasure(pass.last())
+                    .setErasuresDone(pass.done())
+                    .setLooked(walk.getLooked() + pass.looked())
+                    .build()));
+    return pass;
   }
 
-  private int walkWaiting(ModelWalk.Builder walk, int budget) {
-    int left = budget;
-    try (KeyValueIterator<String, DeletionRequest> open =
-        stores.waitingAfter(walk.getLastWaiting())) {
-      while (open.hasNext() && left > 0) {
-        var entry = open.next();
-        waiting.retry(entry.key, entry.value);
-        walk.setLastWaiting(entry.key);
-        left--;
-      }
+  /** Tries requests that wait again, up to a key; null: to the end. */
+  private Pass retry(Map<String, ModelWalk> walks, Position from, String until, int budget) {
+    Pass pass;
+    try (KeyValueIterator<String, DeletionRequest> open = stores.waitingAfter(from.last())) {
+      pass = pass(open, from.last(), until, budget, this::retried);
     }
-    return left;
+    walks.forEach(
+        (modelId, walk) -> {
+          if (pass.done()) {
+            stores.deleteWalk(modelId);
+          } else {
+            stores.putWalk(
+                modelId,
+                ModelWalk.newBuilder(walk)
+                    .setLastWaiting(pass.last())
+                    .setLooked(walk.getLooked() + pass.looked())
+                    .build());
+          }
+        });
+    return pass;
+  }
+
+  private int retried(String key, DeletionRequest request) {
+    waiting.retry(key, request);
+    return 1;
+  }
+
+  private static <V> Pass pass(
+      KeyValueIterator<String, V> entries,
+      String from,
+      String until,
+      int budget,
+      ToIntBiFunction<String, V> look) {
+    String last = from;
+    int cost = 0;
+    long looked = 0;
+    while (cost < budget && entries.hasNext() && !isBehind(entries.peekNextKey(), until)) {
+      KeyValue<String, V> entry = entries.next();
+      cost += look.applyAsInt(entry.key, entry.value);
+      last = entry.key;
+      looked++;
+    }
+    boolean through = !entries.hasNext();
+    boolean met =
+        until != null && (through || isBehind(entries.peekNextKey(), until)); // or it is gone
+    return new Pass(met ? until : last, through && until == null, looked, cost);
+  }
+
+  private static boolean isBehind(String key, String until) {
+    return until != null && STORE_ORDER.compare(key, until) > 0;
+  }
+
+  private void tell() {
+    if (!stores.hasWalks()) {
+      metrics.open(0, 0);
+      return;
+    }
+    Map<String, ModelWalk> open = stores.walks();
+    long looked = open.values().stream().mapToLong(ModelWalk::getLooked).min().orElse(0);
+    metrics.open(open.size(), Math.max(0, stores.requestsToLookAt() - looked));
   }
 }

@@ -152,11 +152,20 @@ final class RequestCommands {
    * it is the one in force; a later one may have been granted.
    */
   void onRefusedHold(RequestEvent refused, IntakeRequest request) {
-    if (request.getHeld() && request.getHoldNumber() == refused.getCommandNumber()) {
+    if (request.getHeld() && holdNumber(request) == refused.getCommandNumber()) {
       IntakeRequest released = IntakeRequest.newBuilder(request).setHeld(false).build();
       stores.putRequest(refused.getRequestId(), released);
       lateData.onRelease(released);
     }
+  }
+
+  /**
+   * Number of the command by which the hold in force came. A record that was written before this
+   * was kept does not say; if the hold is the last command of all, none came after it. Else it may
+   * be one that was granted, and stays until a person's release.
+   */
+  private static int holdNumber(IntakeRequest request) {
+    return request.getHoldNumber() == 0 ? request.getCommands() : request.getHoldNumber();
   }
 
   private void release(Command command, IntakeRequest request) {

@@ -24,6 +24,7 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
   private final BiConsumer<R, Record<K, V>> step;
   private final Duration tick;
   private final Consumer<R> onTick;
+  private final Consumer<R> onClose;
   private TracedContext<String, O> traced;
   private R rules;
   private Cancellable ticks;
@@ -32,17 +33,19 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
       Function<TracedContext<String, O>, R> rulesOf,
       BiConsumer<R, Record<K, V>> step,
       Duration tick,
-      Consumer<R> onTick) {
+      Consumer<R> onTick,
+      Consumer<R> onClose) {
     this.rulesOf = rulesOf;
     this.step = step;
     this.tick = tick;
     this.onTick = onTick;
+    this.onClose = onClose;
   }
 
   /** An input that takes one step for each record. */
   public static <R, K, V, O> ProcessorSupplier<K, V, String, O> of(
       Function<TracedContext<String, O>, R> rulesOf, BiConsumer<R, Record<K, V>> step) {
-    return () -> new RuleProcessor<>(rulesOf, step, null, null);
+    return () -> new RuleProcessor<>(rulesOf, step, null, null, rules -> {});
   }
 
   /** An input that also keeps the wall clock for its sub-topology. */
@@ -51,7 +54,17 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
       BiConsumer<R, Record<K, V>> step,
       Duration tick,
       Consumer<R> onTick) {
-    return () -> new RuleProcessor<>(rulesOf, step, tick, onTick);
+    return ticking(rulesOf, step, tick, onTick, rules -> {});
+  }
+
+  /** As above, with an end: the partition has moved, or starts anew. */
+  public static <R, K, V, O> ProcessorSupplier<K, V, String, O> ticking(
+      Function<TracedContext<String, O>, R> rulesOf,
+      BiConsumer<R, Record<K, V>> step,
+      Duration tick,
+      Consumer<R> onTick,
+      Consumer<R> onClose) {
+    return () -> new RuleProcessor<>(rulesOf, step, tick, onTick, onClose);
   }
 
   @Override
@@ -69,6 +82,9 @@ public final class RuleProcessor<R, K, V, O> extends ContextualProcessor<K, V, S
   public void close() {
     if (ticks != null) {
       ticks.cancel();
+    }
+    if (rules != null) {
+      onClose.accept(rules);
     }
   }
 

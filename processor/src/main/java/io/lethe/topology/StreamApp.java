@@ -122,12 +122,20 @@ public final class StreamApp implements AutoCloseable, FisherSource, ForgetSourc
 
   /** Whether this instance processes records: neither starting, restoring nor rebalancing. */
   public boolean isReady() {
-    return streams.state() == KafkaStreams.State.RUNNING;
+    return isReady(streams.state());
+  }
+
+  static boolean isReady(KafkaStreams.State state) {
+    return state == KafkaStreams.State.RUNNING;
   }
 
   /** Whether this instance can still become ready. */
   public boolean isAlive() {
-    return !streams.state().hasStartedOrFinishedShuttingDown();
+    return isAlive(streams.state());
+  }
+
+  static boolean isAlive(KafkaStreams.State state) {
+    return !state.hasStartedOrFinishedShuttingDown();
   }
 
   /** Name of Kafka Streams' state, for health and the console. */

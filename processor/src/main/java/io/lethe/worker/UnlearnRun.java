@@ -83,7 +83,12 @@ final class UnlearnRun {
     Optional<ErasedBefore> before =
         chained ? Optional.of(before(anchored, erased, known, sums)) : Optional.empty();
     List<ResolvedClass> classes = ForgottenClasses.resolve(data.unerased(), job.getClasses());
-    int[] batch = batch(dataset, classes);
+    List<String> named = named(classes);
+    int[] batch = batch(dataset, named);
+    boolean mayKnow = job.getAnchorReturned() && batch.length < named.size();
+    if (mayKnow && !job.getGateOverridden()) {
+      return known(named.size() - batch.length, named.size());
+    }
     Optional<SampleDataset> holdout = data.holdout();
     Set<Integer> labels = labels(data.whole());
     if (batch.length == 0 && !isGone(data.whole(), labels)) {
@@ -129,10 +134,11 @@ final class UnlearnRun {
 
   /**
    * Whether the source has deleted the samples of a class that the anchor may have been trained on.
-   * Of what is carried over it has deleted them before: then the anchor never knew them.
+   * Of what is carried over it has deleted them before: then the anchor never knew them, unless it
+   * is an artifact from before.
    */
   private boolean isGone(SampleDataset whole, Set<Integer> labels) {
-    return !job.getCarriedOver()
+    return (!job.getCarriedOver() || job.getAnchorReturned())
         && labels.stream()
             .anyMatch(
                 label -> ForgottenClasses.samples(whole, Set.of(label), id -> true).isEmpty());
@@ -167,16 +173,21 @@ final class UnlearnRun {
     return job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder();
   }
 
+  private List<String> named(List<ResolvedClass> classes) {
+    List<String> ids = new ArrayList<>(job.getSampleIds());
+    classes.forEach(of -> ids.addAll(of.getSampleIds()));
+    return ids;
+  }
+
   /**
    * Positions of the samples to forget. A sample that the dataset lacks cannot be unlearned by a
    * method that reads it, and a release must not claim it: that is an error, not a sample to be
-   * passed over, but where it was erased under an earlier anchor.
+   * passed over, but where it was erased under an earlier anchor. An anchor that is older than the
+   * erasure is seen to before.
    *
    * @throws UnknownSamplesException when it lacks one
    */
-  private int[] batch(SampleDataset dataset, List<ResolvedClass> classes) {
-    List<String> ids = new ArrayList<>(job.getSampleIds());
-    classes.forEach(of -> ids.addAll(of.getSampleIds()));
+  private int[] batch(SampleDataset dataset, List<String> ids) {
     int[] positions = JobInputs.present(dataset, ids);
     if (positions.length < ids.size() && !job.getCarriedOver()) {
       List<String> unknown = ids.stream().filter(id -> dataset.indexOf(id).isEmpty()).toList();
@@ -254,8 +265,25 @@ final class UnlearnRun {
     if (unseen) {
       return Verdict.HOLD;
     }
-    boolean rungLeft = namedLadder().contains(RetrainRun.METHOD);
-    return rungLeft && job.getRecipe().isPresent() ? Verdict.ESCALATE : result.verdict();
+    return canBeTrainedAnew() ? Verdict.ESCALATE : result.verdict();
+  }
+
+  private boolean canBeTrainedAnew() {
+    return namedLadder().contains(RetrainRun.METHOD) && job.getRecipe().isPresent();
+  }
+
+  /**
+   * An older artifact that has come back: it was trained on what the source has deleted since,
+   * which no method that reads it can make it forget.
+   */
+  private JobResult known(int missing, int named) {
+    return new JobResult(
+        outcomes
+            .of(job, canBeTrainedAnew() ? Verdict.ESCALATE : Verdict.HOLD)
+            .setError(
+                "the artifact is from before an erasure, and the dataset lacks %d of %d samples that it must forget: train it anew, or register one that never knew them"
+                    .formatted(missing, named))
+            .build());
   }
 
   /** Of what the job names the model was trained on nothing: what it has is released as it is. */

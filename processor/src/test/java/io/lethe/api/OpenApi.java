@@ -59,8 +59,10 @@ final class OpenApi {
     required(request).removeIf(name -> Views.HIDDEN_OF_REQUEST.contains(name.asText()));
     ((ObjectNode) request.get("properties")).set("requestId", uuid("The request."));
     required(request).add("requestId");
+    ((ObjectNode) request.get("properties")).set("blockedBy", api.blockedBy());
+    required(request).add("blockedBy");
     request.put("description", "Where a deletion request stands.");
-    request.set("example", Views.request(new UUID(1, 2).toString(), requestState()));
+    request.set("example", Views.request(new UUID(1, 2).toString(), requestState(), List.of()));
     api.schemas.set("Request", request);
 
     ObjectNode model = api.record(ModelRegistered.getClassSchema());
@@ -91,6 +93,28 @@ final class OpenApi {
     options.setIndentWithIndicator(true);
     return "# Generated from the controllers and the Avro schemas; see OpenApiTest.\n"
         + new Yaml(options).dump(MAPPER.convertValue(document(), Map.class));
+  }
+
+  private ObjectNode blockedBy() {
+    ObjectNode model = NODES.objectNode().put("type", "object");
+    model.putArray("required").add("modelId");
+    ObjectNode properties = model.putObject("properties");
+    properties.set(
+        "modelId", NODES.objectNode().put("type", "string").put("description", "The model."));
+    properties.set(
+        "phase",
+        described(
+            Phase.getClassSchema(),
+            "Why it waits: PARKED, HELD or ESCALATED; absent: its instance does not answer, so that"
+                + " it is not known."));
+    properties.set("jobId", uuid("The job that it waits with."));
+    ObjectNode blockedBy = NODES.objectNode().put("type", "array");
+    blockedBy.put(
+        "description",
+        "Models that the request waits for and that wait for a person themselves, whether or not the"
+            + " request is in the batch that stopped.");
+    blockedBy.set("items", model);
+    return blockedBy;
   }
 
   private void withProblemExample() {

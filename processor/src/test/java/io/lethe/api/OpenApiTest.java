@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.lethe.state.Phase;
+import io.lethe.topology.BlockingModel;
 import io.swagger.v3.parser.OpenAPIV3Parser;
 import io.swagger.v3.parser.core.models.SwaggerParseResult;
 import java.io.IOException;
@@ -11,6 +13,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
 import org.junit.jupiter.api.Test;
 
 class OpenApiTest {
@@ -47,7 +51,11 @@ class OpenApiTest {
     List<String> problems = new ArrayList<>();
 
     // When
-    check(Views.request("id", OpenApi.requestState()), "Request", document, problems);
+    List<BlockingModel> blocking =
+        List.of(
+            new BlockingModel("m", Optional.of(Phase.PARKED), Optional.of(new UUID(1, 2))),
+            BlockingModel.unreachable("n"));
+    check(Views.request("id", OpenApi.requestState(), blocking), "Request", document, problems);
     check(Views.model(OpenApi.modelState()), "Model", document, problems);
 
     // Then

@@ -259,13 +259,20 @@ class EmbeddedStackIT {
 
     // When
     small.register("corrupt", artifact, SmallCase.policy(1, 1));
-    small.request(small.subjects().get(9), "corrupt");
+    UUID id = small.request(small.subjects().get(9), "corrupt");
 
     // Then
     await().atMost(PATIENCE).until(phase("corrupt"), Phase.PARKED::equals);
     await()
         .atMost(PATIENCE)
         .until(() -> app.model("corrupt").orElseThrow().getPendingRequests() == 1);
+    await()
+        .atMost(PATIENCE)
+        .until(
+            () ->
+                get("/v1/requests/" + id)
+                    .body()
+                    .contains("\"blockedBy\":[{\"modelId\":\"corrupt\",\"phase\":\"PARKED\""));
   }
 
   @Test

@@ -1,5 +1,6 @@
 package io.lethe.topology;
 
+import static io.lethe.topology.TopologyFixture.SHA;
 import static io.lethe.topology.TopologyFixture.START;
 import static io.lethe.topology.TopologyFixture.diagonal;
 import static io.lethe.topology.TopologyFixture.policy;
@@ -286,8 +287,11 @@ class BatchingRulesTest {
     assertThat(lethe.model("m").getPhase()).isEqualTo(Phase.RETIRED);
     assertThat(lethe.sums("m")).isEmpty();
     assertThat(lethe.keys(BatchingStores.ERASED_STORE))
-        .as("only the release that is to be deleted")
-        .containsExactly("m\u0000obsolete\u0000file:/models/next");
+        .as("no sample: the release that is to be deleted, and digests by which to know artifacts")
+        .containsExactly(
+            "m\u0000had\u0000" + SHA,
+            "m\u0000had\u0000" + "b".repeat(64),
+            "m\u0000obsolete\u0000file:/models/next");
     assertThat(lethe.isEmpty(BatchingStores.TASKS_STORE)).isTrue();
     assertThat(lethe.isEmpty(BatchingStores.HELD_STORE)).isTrue();
     assertThat(lethe.isEmpty(BatchingStores.FISHER_STORE)).isTrue();

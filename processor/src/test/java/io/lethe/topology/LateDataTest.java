@@ -10,12 +10,16 @@ import io.lethe.events.RequestStatus;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.Verdict;
 import io.lethe.intake.IntakeSettings;
+import io.lethe.intake.IntakeStores;
 import io.lethe.state.Answer;
+import io.lethe.state.ErasureTask;
+import io.lethe.state.IntakeRequest;
 import io.lethe.state.RequestEvent;
 import io.lethe.state.RequestEventKind;
 import io.lethe.tracking.TrackingSettings;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
@@ -282,6 +286,53 @@ class LateDataTest {
     assertThat(lethe.model("m").getPendingSamples()).isEqualTo(2);
   }
 
+  /** A record of a version that did not keep which command the hold came by. */
+  private void withoutHoldNumber(UUID id) {
+    lethe
+        .driver
+        .<String, IntakeRequest>getKeyValueStore(IntakeStores.REQUESTS_STORE)
+        .put(
+            id.toString(),
+            IntakeRequest.newBuilder(lethe.intakeRequest(id)).setHoldNumber(0).build());
+  }
+
+  @Test
+  void aRefusedHoldOfAnOlderRecordIsHealed() {
+    // Given
+    lethe.registerAnchored("m", "d", policy(9, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    lethe.lineage("alice", "d", "s1", "s2");
+    withoutHoldNumber(id);
+
+    // When
+    refused(id, 1);
+
+    // Then
+    assertThat(lethe.intakeRequest(id).getHeld()).isFalse();
+    assertThat(lethe.model("m").getPendingRequests()).isEqualTo(1);
+  }
+
+  @Test
+  void aHoldOfAnOlderRecordThatMayHaveBeenGrantedEndsByAPersonsWord() {
+    // Given: another command came after the one that was refused
+    lethe.registerAnchored("m", "d", policy(9, YEAR));
+    lethe.lineage("alice", "d", "s1");
+    UUID id = lethe.request("alice");
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    lethe.command(id, "alice", RequestCommand.HOLD);
+    withoutHoldNumber(id);
+
+    // When
+    refused(id, 1);
+
+    // Then
+    assertThat(lethe.intakeRequest(id).getHeld()).isTrue();
+    lethe.command(id, "alice", RequestCommand.RELEASE);
+    assertThat(lethe.intakeRequest(id).getHeld()).isFalse();
+  }
+
   /** Tells intake that every model has refused a hold. */
   private void refused(UUID id, int number) {
     lethe.feedback(
@@ -357,6 +408,82 @@ class LateDataTest {
     assertThat(pendingOfLater()).isEqualTo(8);
     lethe.advance(Duration.ofMinutes(1));
     assertThat(pendingOfLater()).as("each once").isEqualTo(8);
+  }
+
+  private double walks(String what) {
+    return lethe.driver.metrics().entrySet().stream()
+        .filter(metric -> metric.getKey().name().equals("model-walks-" + what))
+        .mapToDouble(metric -> (double) metric.getValue().metricValue())
+        .sum();
+  }
+
+  @Test
+  void howFarALaterModelIsIsAMetric() {
+    // Given
+    sevenErased();
+    double before = walks("looked-total");
+
+    // When
+    lethe.registerAnchored("later", "d", policy(100, YEAR));
+
+    // Then
+    assertThat(walks("open")).isEqualTo(1);
+    assertThat(walks("looked-total") - before).isEqualTo(2);
+    assertThat(walks("left")).isEqualTo(5);
+    for (int tick = 0; tick < 4; tick++) {
+      lethe.advance(Duration.ofSeconds(1));
+    }
+    assertThat(walks("open")).isZero();
+    assertThat(walks("left")).isZero();
+    assertThat(walks("looked-total") - before).isEqualTo(7);
+  }
+
+  @Test
+  void laterModelsAreBroughtTogetherWithEarlierRequestsInOnePass() {
+    // Given: no request concerns their dataset
+    sevenErased();
+    double before = walks("looked-total");
+    lethe.register("later", "other", policy(100, YEAR));
+
+    // When
+    lethe.register("last", "other", policy(100, YEAR));
+
+    // Then: it waits for the clock, comes to where the first one is, and both go on together
+    assertThat(walks("looked-total") - before).isEqualTo(2);
+    for (int tick = 0; tick < 4; tick++) {
+      lethe.advance(Duration.ofSeconds(1));
+    }
+    assertThat(walks("looked-total") - before).isEqualTo(2 + 7);
+    assertThat(walks("open")).isZero();
+  }
+
+  @Test
+  void modelsThatAreLookedForTogetherGetOneFollowUp() {
+    // Given
+    sevenErased();
+    lethe.register("later", "d", policy(100, YEAR));
+    lethe.register("last", "d", policy(100, YEAR));
+    List<ErasureTask> tasks = new ArrayList<>(lethe.tasks());
+
+    // When
+    int most = 0;
+    for (int tick = 0; tick < 20; tick++) {
+      lethe.advance(Duration.ofSeconds(1));
+      List<ErasureTask> ofTick = lethe.tasks();
+      most = Math.max(most, ofTick.size());
+      tasks.addAll(ofTick);
+    }
+
+    // Then: two subjects of each alone, the other five for both
+    assertThat(lethe.model("later").getPendingRequests()).isEqualTo(7);
+    assertThat(lethe.model("last").getPendingRequests()).isEqualTo(7);
+    assertThat(
+            tasks.stream()
+                .filter(task -> !task.getModelId().equals("m"))
+                .map(ErasureTask::getRequestId)
+                .distinct())
+        .hasSize(2 + 2 + 5);
+    assertThat(most).as("a step is bounded by tasks").isEqualTo(2);
   }
 
   @Test

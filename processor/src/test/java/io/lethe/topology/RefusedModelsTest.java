@@ -4,6 +4,7 @@ import static io.lethe.topology.TopologyFixture.SHA;
 import static io.lethe.topology.TopologyFixture.diagonal;
 import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
@@ -12,6 +13,7 @@ import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
+import io.lethe.fisher.FisherDiagonal;
 import io.lethe.state.Phase;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -72,6 +74,11 @@ class RefusedModelsTest {
     lethe.send(lethe.topics.jobOutcomes(), "m", outcome);
   }
 
+  private void ends(UnlearningJob job, Verdict verdict, String uri, FisherDiagonal update) {
+    lethe.subtract(job, update);
+    ends(job, verdict, uri);
+  }
+
   private UnlearningJob retraining() {
     lethe.modelCommand("m", ModelCommandKind.RETRAIN);
     UnlearningJob job = lethe.onlyJob();
@@ -125,6 +132,33 @@ class RefusedModelsTest {
     lethe.retrained(retraining(), RETRAINED);
     assertThat(lethe.onlyJob().getObsoleteArtifacts())
         .containsExactlyInAnyOrder(REFUSED_URI, NEXT_URI, REGISTERED_URI);
+  }
+
+  @Test
+  void whatIsServedOutlivesRegistrationsThatNothingWasReleasedOf() {
+    // Given: a release, and two other artifacts in a row
+    ends(asked("alice"), Verdict.RELEASE, REFUSED_URI, diagonal(1, 1f, 2f, 3f));
+    assertThat(lethe.versions()).extracting(ModelVersion::getVersion).containsExactly(1L);
+    register(OTHER);
+    assertThat(lethe.onlyJob().getObsoleteArtifacts()).isEmpty();
+
+    // When
+    register("e".repeat(64));
+
+    // Then: serving systems have the release until the last one has forgotten what was erased
+    UnlearningJob anchor = lethe.onlyJob();
+    assertThat(anchor.getObsoleteArtifacts()).isEmpty();
+    snapshot(anchor);
+    UnlearningJob carried = lethe.onlyJob();
+    assertThat(carried.getSampleIds()).containsExactly("s1");
+    lethe.unlearned(carried);
+    assertThat(lethe.versions())
+        .extracting(ModelVersion::getVersion, ModelVersion::getParent, ModelVersion::getArtifactUri)
+        .containsExactly(tuple(2L, 1L, NEXT_URI));
+
+    // And: it goes with the anchor after its successor
+    register("f".repeat(64));
+    assertThat(lethe.onlyJob().getObsoleteArtifacts()).containsExactly(REFUSED_URI);
   }
 
   @Test

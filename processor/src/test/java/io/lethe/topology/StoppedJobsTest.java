@@ -96,6 +96,64 @@ class StoppedJobsTest {
     assertThat(lethe.jobs()).isEmpty();
   }
 
+  private List<BlockingModel> blocking(UUID requestId) {
+    return BlockingModel.awaited(lethe.requestState(requestId)).stream()
+        .flatMap(modelId -> BlockingModel.of(lethe.model(modelId)).stream())
+        .toList();
+  }
+
+  @Test
+  void whoeverWaitsBehindAStoppedJobIsToldWhatBlocksIt() {
+    // Given: bob waits for the next batch
+    registerFiringAt(1);
+    UUID alice = lethe.request("alice");
+    UnlearningJob job = lethe.onlyJob();
+    UUID bob = lethe.request("bob");
+    assertThat(blocking(bob)).isEmpty();
+
+    // When
+    park(job);
+
+    // Then
+    BlockingModel parked =
+        new BlockingModel("m", Optional.of(Phase.PARKED), Optional.of(job.getJobId()));
+    assertThat(blocking(alice)).containsExactly(parked);
+    assertThat(blocking(bob)).containsExactly(parked);
+    assertThat(lethe.requestState(bob).getProgress()).isEmpty();
+
+    // And: no longer once a person says to go on, nor where the request has ended
+    lethe.modelCommand("m", ModelCommandKind.RETRY);
+    assertThat(blocking(alice)).isEmpty();
+    assertThat(blocking(bob)).isEmpty();
+    lethe.unlearned(lethe.onlyJob());
+    park(lethe.onlyJob());
+    assertThat(blocking(alice)).isEmpty();
+    assertThat(blocking(bob)).hasSize(1);
+  }
+
+  @Test
+  void whoeverWaitsForARetrainingIsToldWhatBlocksIt() {
+    // Given: a release that does not complete alice's request
+    register(UnlearningPolicy.newBuilder(policy(1, YEAR)).setCompletion(CompletionStage.EXACT));
+    snapshot(lethe.onlyJob());
+    UUID alice = lethe.request("alice");
+    lethe.unlearned(lethe.onlyJob());
+    UUID bob = lethe.request("bob");
+    UnlearningJob job = lethe.onlyJob();
+
+    // When
+    lethe.outcome(job, Verdict.HOLD);
+
+    // Then: bob under a legal hold waits for nothing else
+    assertThat(blocking(alice)).extracting(BlockingModel::phase).contains(Optional.of(Phase.HELD));
+    assertThat(blocking(bob)).isEqualTo(blocking(alice));
+    lethe.modelCommand("m", ModelCommandKind.RELEASE);
+    assertThat(blocking(alice)).isEmpty();
+    lethe.outcome(lethe.onlyJob(), Verdict.HOLD);
+    lethe.command(bob, "bob", RequestCommand.HOLD);
+    assertThat(blocking(bob)).isEmpty();
+  }
+
   @Test
   void aRequestThatAJobFailsByIsCancelledAndTheOthersGoOn() {
     // Given

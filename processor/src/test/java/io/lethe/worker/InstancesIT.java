@@ -20,10 +20,12 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.MemberDescription;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.streams.KafkaStreams;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -58,6 +60,14 @@ class InstancesIT {
           Worker worker = FaultyProcess.worker(place("worker", broker, registry))) {
         // Given: three instances, each with a share
         assertThat(app.isReady()).isFalse();
+        List<Boolean> readyWhileRebalancing = new CopyOnWriteArrayList<>();
+        app.streams()
+            .setStateListener(
+                (now, before) -> {
+                  if (now == KafkaStreams.State.REBALANCING) {
+                    readyWhileRebalancing.add(app.isReady());
+                  }
+                });
         app.start();
         Process second = start(place("second", broker, registry));
         Process third = start(place("third", broker, registry));
@@ -66,6 +76,7 @@ class InstancesIT {
             .atMost(PATIENCE)
             .until(() -> everyOneHasAShare(admin, Set.of("here", "second", "third")));
         await().atMost(PATIENCE).until(app::isReady);
+        assertThat(readyWhileRebalancing).isNotEmpty().doesNotContain(true);
         new FakeModels(MODELS, SUBJECTS).publish(producer, topics, 4, Duration.ofMillis(200));
         requireServed(here, topics, requests(producer, topics, 0, 16));
         await()

@@ -461,6 +461,23 @@ class JobKindsTest {
   }
 
   @Test
+  void anAnchorFromBeforeTheErasureIsTrainedAnewWhereItsLadderSaysSo() {
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, List.of("gone"))
+                .setCarriedOver(true)
+                .setAnchorReturned(true)
+                .setPolicy(worker.policy().setLadder(List.of("deepclean", "retrain")).build())
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.ESCALATE);
+  }
+
+  @Test
   void whatTheModelNeverSawLeavesTheLastReleaseAsItIs() {
     // Given: an earlier batch that the anchor knew
     Artifact parent = worker.model(2);

@@ -308,6 +308,35 @@ class JobRunnerTest {
   }
 
   @Test
+  void anAnchorFromBeforeTheErasureIsNotReleasedForWhatTheDatasetLacks() {
+    // Given: one of the samples is still there
+    UnlearningJob returned =
+        job(List.of("gone", firstSamples(1).get(0)))
+            .setCarriedOver(true)
+            .setAnchorReturned(true)
+            .build();
+
+    // When
+    JobResult result = runner.run(returned, Progress.NONE);
+
+    // Then: held, until a person says that it never knew them
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.HOLD);
+    assertThat(result.outcome().getError().orElseThrow())
+        .contains("before an erasure", "lacks 1 of 2 samples")
+        .doesNotContain("gone");
+    assertThat(result.outcome().getArtifactSha256()).isEmpty();
+    assertThat(result.update()).isEmpty();
+    assertThat(
+            runner
+                .run(
+                    UnlearningJob.newBuilder(returned).setGateOverridden(true).build(),
+                    Progress.NONE)
+                .outcome()
+                .getVerdict())
+        .isEqualTo(Verdict.RELEASE);
+  }
+
+  @Test
   void aTorchScriptModelIsAnchoredAndUnlearned() {
     // Given
     String data = "npz:" + TorchScriptFiles.file("data.npz");
