@@ -413,6 +413,14 @@ public final class BatchingStores {
         .isPresent();
   }
 
+  /** Whether the sums of the model's anchor are without any of its samples. */
+  boolean hasErasedInSums(ModelState state) {
+    return fisher
+        .state(state.getRegistration().getModelId(), state.getAnchorId())
+        .filter(sums -> sums.getErasedSamples() > 0)
+        .isPresent();
+  }
+
   HeldOutStore heldOut() {
     return heldOut;
   }

@@ -178,10 +178,13 @@ final class Jobs {
         return state;
       }
     }
-    // A retraining is for the requests of earlier releases as well.
+    // A retraining is for the requests of earlier releases as well. And the job that it runs in
+    // place of may have been subtracted: without a new anchor the sums would stay so.
     boolean needed =
         stores.job(modelId).getKind() == JobKind.RETRAIN
-            && (state.getErasedSamples() > 0 || state.getAwaitingExact() > 0);
+            && (state.getErasedSamples() > 0
+                || state.getAwaitingExact() > 0
+                || stores.hasErasedInSums(state));
     return needed ? state : ended(state).setFirstTask(state.getBatchEnd()).build();
   }
 

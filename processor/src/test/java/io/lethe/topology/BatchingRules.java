@@ -3,13 +3,10 @@ package io.lethe.topology;
 import io.lethe.state.Phase;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.UUID;
 import java.util.function.Function;
 
@@ -25,38 +22,23 @@ final class BatchingRules {
   private final RegisteredModel registration;
   private final Map<UUID, TrackedRequest> requests;
 
-  /** What the model's dataset has of a class. */
-  private final Function<String, Set<String>> samplesOf;
-
   private Instant now;
   private Phase phase = Phase.COLLECTING;
 
   private final JobRules job;
 
-  private List<Task> pending = new ArrayList<>();
-  private List<Task> batch = new ArrayList<>();
-
-  /** Under a legal hold. */
-  private final Map<UUID, Task> held = new LinkedHashMap<>();
-
-  /** Name samples that the dataset lacks. */
-  private final Map<UUID, Task> aside = new LinkedHashMap<>();
+  private final PendingRules tasks = new PendingRules();
+  private final ErasedRules memory;
 
   /** Requests that a release served and that wait for a retraining; when they were then due. */
   private final Map<UUID, Instant> quarantined = new LinkedHashMap<>();
 
-  /** Forgotten since the anchor. */
-  private final Erased erased = new Erased();
-
-  /** What the anchor was trained without. */
-  private final Erased excluded = new Erased();
-
-  /** Erased under earlier anchors, to be forgotten by this one first. */
-  private final Erased carried = new Erased();
-
   private final LeadTimeRules unlearning = new LeadTimeRules();
   private final LeadTimeRules retraining = new LeadTimeRules();
   private boolean retrainWanted;
+
+  /** Samples in the sums of a job in whose place the model is trained anew. */
+  private int subtractedUnreleased;
 
   /** Whether requests were taken out of the batch of a job that waits for a person. */
   private boolean withdrawn;
@@ -68,7 +50,7 @@ final class BatchingRules {
       Function<String, Set<String>> samplesOf) {
     this.registration = registration;
     this.requests = requests;
-    this.samplesOf = samplesOf;
+    memory = new ErasedRules(samplesOf);
     job = new JobRules(registration.targets());
     now = start;
   }
@@ -97,20 +79,12 @@ final class BatchingRules {
     return isAnchored() && registration.targets();
   }
 
-  int pendingRequests() {
-    return pending.size();
+  PendingRules tasks() {
+    return tasks;
   }
 
-  int pendingSamples() {
-    return pending.stream().mapToInt(task -> task.samples().size()).sum();
-  }
-
-  boolean hasSetAside(UUID id) {
-    return aside.containsKey(id);
-  }
-
-  int setAside() {
-    return aside.size();
+  ErasedRules memory() {
+    return memory;
   }
 
   int quarantined() {
@@ -121,57 +95,40 @@ final class BatchingRules {
     return job;
   }
 
-  int erased() {
-    return erased.samples.size();
-  }
-
   /** Samples that the sums no longer retain: also of a job whose outcome is yet to come. */
   int subtracted() {
-    Set<String> samples = new TreeSet<>(erased.samples);
-    if (job.summed && job.kind == Phase.UNLEARNING) {
-      samples.addAll(job.forgets.samples);
-      job.forgets.classes.forEach(label -> samples.addAll(resolved(label)));
-    }
-    return samples.size();
-  }
-
-  int excluded() {
-    return excluded.samples.size();
-  }
-
-  /** What the worker finds of a class. */
-  Set<String> resolved(String label) {
-    Set<String> samples = new TreeSet<>(samplesOf.apply(label));
-    samples.removeAll(erased.samples);
-    samples.removeAll(excluded.samples);
-    return samples;
+    boolean unreleased = job.summed && job.kind == Phase.UNLEARNING && phase != Phase.COLLECTING;
+    return memory.erased()
+        + (unreleased ? memory.samples(job.forgets).size() : subtractedUnreleased);
   }
 
   // Tasks and commands on them.
 
   void add(Task task) {
-    pending.add(task);
+    tasks.pending().add(task);
     fire();
   }
 
   /** Gives a request back unless a job runs with it. */
   boolean cancel(UUID id) {
-    return held.remove(id) != null || aside.remove(id) != null || takeOut(id) != null;
+    return tasks.held().remove(id) != null
+        || tasks.aside().remove(id) != null
+        || takeOut(id) != null;
   }
 
   /** Keeps a request back unless a job runs with it. */
   boolean hold(UUID id) {
-    Task setAside = aside.remove(id);
-    Task task = setAside != null ? setAside : takeOut(id);
+    Task aside = tasks.aside().remove(id);
+    Task task = aside != null ? aside : takeOut(id);
     if (task != null) {
-      held.put(id, task);
+      tasks.held().put(id, task);
     }
     return task != null;
   }
 
   /** Ends a request's hold. */
   boolean release(UUID id) {
-    Task task = held.remove(id);
+    Task task = tasks.held().remove(id);
     if (task != null) {
       add(task);
     }
@@ -183,16 +140,14 @@ final class BatchingRules {
    * person does not run, but what is in the sums stays what it was for.
    */
   private Task takeOut(UUID id) {
-    boolean ofBatch =
-        isStopped() && !job.summed && batch.stream().anyMatch(task -> task.id().equals(id));
-    List<Task> from = ofBatch ? batch : pending;
-    Task taken = from.stream().filter(task -> task.id().equals(id)).findFirst().orElse(null);
-    from.remove(taken);
-    if (taken != null && from == batch) {
+    boolean ofBatch = isStopped() && !job.summed && tasks.isInBatch(id);
+    Task taken = tasks.takeOut(id, ofBatch);
+    if (ofBatch) {
       withdrawn = true;
       boolean needed =
-          job.kind == Phase.RETRAINING && !(erased.samples.isEmpty() && quarantined.isEmpty());
-      if (batch.isEmpty() && !needed) {
+          job.kind == Phase.RETRAINING
+              && !(memory.erased() == 0 && quarantined.isEmpty() && subtractedUnreleased == 0);
+      if (tasks.batch().isEmpty() && !needed) {
         withdrawn = false;
         phase = Phase.COLLECTING;
         fire();
@@ -205,38 +160,44 @@ final class BatchingRules {
 
   /** Begins with what comes next, once no job runs. */
   private void fire() {
-    if (phase == Phase.COLLECTING && !carried.classes.isEmpty()) {
-      start(Phase.UNLEARNING, Set.of(), new TreeSet<>(carried.classes));
-      return;
-    }
-    if (phase == Phase.COLLECTING && !carried.samples.isEmpty()) {
-      start(Phase.UNLEARNING, new TreeSet<>(carried.samples), Set.of());
+    if (phase == Phase.COLLECTING && !memory.carried().isEmpty()) {
+      start(Phase.UNLEARNING, nextCarried());
       return;
     }
     if (phase == Phase.COLLECTING && (retrainWanted || isRetrainingDue()) && canRetrain()) {
       if (retrainWanted) {
         retrainWanted = false;
-        waitAgain(); // by the person's word only
+        tasks.asideWaitsAgain(); // by the person's word only
       }
-      batch = pending;
-      pending = new ArrayList<>();
-      start(Phase.RETRAINING, batchSamples(), batchClasses());
+      tasks.takeAll();
+      start(Phase.RETRAINING, memory.known(tasks.batch()));
       return;
     }
     while (phase == Phase.COLLECTING && isBatchDue()) {
-      takeBatch();
-      Set<String> samples = batchSamples();
-      Set<String> classes = batchClasses();
-      if (samples.isEmpty() && classes.isEmpty()) {
+      tasks.takeBatch(this::isDue);
+      Erased known = memory.known(tasks.batch());
+      if (known.isEmpty()) {
         answer(false);
       } else {
-        start(Phase.UNLEARNING, samples, classes);
+        start(Phase.UNLEARNING, known);
       }
     }
   }
 
+  /** What earlier anchors had forgotten: whole classes first, the samples by a job of their own. */
+  private Erased nextCarried() {
+    Erased next = new Erased();
+    next.addAll(memory.carried());
+    if (!next.classes.isEmpty()) {
+      next.samples.clear();
+    }
+    return next;
+  }
+
   private boolean isBatchDue() {
-    return pending.size() >= registration.maxRequests() || pending.stream().anyMatch(this::isDue);
+    return !tasks.pending().isEmpty()
+        && (tasks.pending().size() >= registration.maxRequests()
+            || tasks.pending().stream().anyMatch(this::isDue));
   }
 
   /** Whether the task alone fires a batch: by its age, or by its due date. */
@@ -256,65 +217,19 @@ final class BatchingRules {
     return quarantined.values().stream().anyMatch(dueAt -> !dueAt.isAfter(latest));
   }
 
-  /**
-   * Samples and classes are forgotten by different methods: the batch is of what its oldest is.
-   * Classes are cut off by samples; samples pass classes over, up to one that is due itself.
-   */
-  private void takeBatch() {
-    List<Task> waiting = pending;
-    boolean ofClasses = waiting.get(0).ofClasses();
-    List<Task> passedOver = new ArrayList<>();
-    int end = 0;
-    batch = new ArrayList<>();
-    for (; end < waiting.size(); end++) {
-      Task task = waiting.get(end);
-      if (task.ofClasses() == ofClasses) {
-        batch.add(task);
-      } else if (ofClasses || isDue(task)) {
-        break;
-      } else {
-        passedOver.add(task);
-      }
-    }
-    pending = new ArrayList<>(waiting.subList(end, waiting.size()));
-    pending.addAll(passedOver);
-  }
-
-  private Set<String> batchSamples() {
-    Set<String> samples = new TreeSet<>();
-    batch.forEach(task -> samples.addAll(task.samples()));
-    samples.removeAll(erased.samples);
-    samples.removeAll(excluded.samples);
-    return samples;
-  }
-
-  private Set<String> batchClasses() {
-    Set<String> classes = new TreeSet<>();
-    batch.forEach(task -> classes.addAll(task.classes()));
-    classes.removeAll(erased.classes);
-    classes.removeAll(excluded.classes);
-    return classes;
-  }
-
-  private void start(Phase kind, Set<String> samples, Set<String> classes) {
+  private void start(Phase kind, Erased forgets) {
     withdrawn = false;
     phase = kind;
-    job.start(kind, samples, classes, now);
-    batch.forEach(task -> requests.get(task.id()).begun());
-  }
-
-  /** What was set aside waits again. */
-  private void waitAgain() {
-    pending.addAll(aside.values());
-    aside.clear();
+    job.start(kind, forgets, now);
+    tasks.batch().forEach(task -> requests.get(task.id()).begun());
   }
 
   private boolean canRetrain() {
-    return !(erased.samples.isEmpty()
-        && pending.isEmpty()
+    return !(memory.erased() == 0
+        && tasks.pending().isEmpty()
         && quarantined.isEmpty()
-        && batch.isEmpty()
-        && aside.isEmpty());
+        && tasks.batch().isEmpty()
+        && tasks.aside().isEmpty());
   }
 
   boolean isRunning() {
@@ -363,45 +278,28 @@ final class BatchingRules {
       phase = Phase.COLLECTING;
       fire();
     } else if (phase == Phase.UNLEARNING) {
-      boolean publishes = forgotten() || !carried.isEmpty();
+      boolean publishes = !memory.samples(job.forgets).isEmpty() || !memory.carried().isEmpty();
       if (publishes) {
         unlearning.learn(job.age(now));
       }
-      carried.removeAll(erased);
+      memory.forget(job.forgets);
       phase = Phase.COLLECTING;
       answer(false);
       fire();
     } else if (phase == Phase.RETRAINING) {
-      forgotten();
       retraining.learn(job.age(now));
+      memory.forget(job.forgets);
       answer(true);
       List.copyOf(quarantined.keySet()).forEach(id -> requests.get(id).exact());
       quarantined.clear();
-      excluded.addAll(erased);
-      excluded.addAll(carried);
-      erased.clear();
-      carried.clear();
+      memory.exclude();
       anchor();
     }
   }
 
-  /** Whether the job has made the model forget any sample. */
-  private boolean forgotten() {
-    Set<String> samples = new TreeSet<>(job.forgets.samples);
-    job.forgets.classes.forEach(label -> samples.addAll(resolved(label)));
-    erased.samples.addAll(samples);
-    erased.classes.addAll(job.forgets.classes);
-    return !samples.isEmpty();
-  }
-
   private void answer(boolean retrained) {
-    List<Task> answered = batch;
-    batch = new ArrayList<>();
-    for (Task task : answered) {
-      boolean neverKnown =
-          excluded.samples.containsAll(task.samples())
-              && excluded.classes.containsAll(task.classes());
-      boolean completes = !registration.exact() || retrained || neverKnown;
+    for (Task task : tasks.served()) {
+      boolean completes = !registration.exact() || retrained || memory.neverKnew(task);
       if (!completes) {
         quarantined.put(task.id(), requests.get(task.id()).dueAt);
       }
@@ -433,8 +331,13 @@ final class BatchingRules {
   /** Trains the model anew for the batch of the job. */
   private void retrainInstead() {
     retrainWanted = false;
+    if (job.summed) {
+      subtractedUnreleased = memory.samples(job.forgets).size();
+    }
     withoutWithdrawn();
-    start(Phase.RETRAINING, Set.copyOf(job.forgets.samples), Set.copyOf(job.forgets.classes));
+    Erased same = new Erased();
+    same.addAll(job.forgets);
+    start(Phase.RETRAINING, same);
   }
 
   void fails() {
@@ -448,10 +351,9 @@ final class BatchingRules {
     if (!isRunning() || job.isDone()) {
       return; // another run did the job's work
     }
-    List<Task> naming =
-        batch.stream().filter(task -> !Collections.disjoint(task.samples(), samples)).toList();
+    List<Task> naming = tasks.naming(samples);
     if (!naming.isEmpty()) {
-      naming.forEach(task -> aside.put(task.id(), task));
+      naming.forEach(task -> tasks.aside().put(task.id(), task));
       stop(Phase.PARKED);
       naming.forEach(task -> takeOut(task.id()));
       resume(false);
@@ -474,7 +376,7 @@ final class BatchingRules {
   // A person's word.
 
   void retry() {
-    waitAgain();
+    tasks.asideWaitsAgain();
     resume(false);
     fire();
   }
@@ -522,7 +424,7 @@ final class BatchingRules {
   private void withoutWithdrawn() {
     if (withdrawn) {
       withdrawn = false;
-      job.narrow(batchSamples(), batchClasses());
+      job.narrow(memory.known(tasks.batch()));
     }
   }
 
@@ -530,37 +432,24 @@ final class BatchingRules {
 
   /** Registered under another artifact, also after its retirement. */
   void register() {
-    for (Erased before : List.of(erased, excluded)) {
-      carried.addAll(before);
-      before.clear();
-    }
-    waitAgain();
-    batch.addAll(pending);
-    pending = batch;
-    batch = new ArrayList<>();
+    memory.carry();
+    tasks.asideWaitsAgain();
+    tasks.batchWaitsAgain();
     anchor();
   }
 
   private void anchor() {
     retrainWanted = false;
-    start(Phase.ANCHORING, Set.of(), Set.of());
+    subtractedUnreleased = 0;
+    start(Phase.ANCHORING, new Erased());
   }
 
   void retire() {
     if (!isLive()) {
       return;
     }
-    List<Task> open = new ArrayList<>(batch);
-    open.addAll(pending);
-    open.addAll(held.values());
-    open.addAll(aside.values());
-    batch.clear();
-    pending.clear();
-    held.clear();
-    aside.clear();
-    erased.clear();
-    carried.clear();
-    excluded.clear();
+    List<Task> open = tasks.takeEverything();
+    memory.clear();
     retrainWanted = false;
     phase = Phase.RETIRED;
     List.copyOf(quarantined.keySet()).forEach(id -> requests.get(id).retired());

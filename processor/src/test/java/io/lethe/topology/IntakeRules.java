@@ -131,7 +131,7 @@ final class IntakeRules {
   /** The models that have set the request aside. */
   Set<String> setAside(UUID id) {
     Set<String> found = new TreeSet<>(models.keySet());
-    found.removeIf(model -> !models.get(model).hasSetAside(id));
+    found.removeIf(model -> !models.get(model).tasks().aside().containsKey(id));
     return found;
   }
 

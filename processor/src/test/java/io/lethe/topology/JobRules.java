@@ -51,18 +51,17 @@ final class JobRules {
     this.wantsTargets = wantsTargets;
   }
 
-  void start(Phase kind, Set<String> samples, Set<String> classes, Instant now) {
+  void start(Phase kind, Erased forgets, Instant now) {
     this.kind = kind;
     number++;
-    narrow(samples, classes);
+    narrow(forgets);
     goOn(false, now);
   }
 
   /** Another job for what is left of the batch. */
-  void narrow(Set<String> samples, Set<String> classes) {
+  void narrow(Erased left) {
     forgets.clear();
-    forgets.samples.addAll(samples);
-    forgets.classes.addAll(classes);
+    forgets.addAll(left);
     arrived.clear();
     summed = false;
     predicted = false;

@@ -19,6 +19,7 @@ import io.lethe.state.Answer;
 import io.lethe.state.Phase;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -175,5 +176,29 @@ class OutcomeRulesTest {
         .singleElement()
         .extracting(ErasureReceipt::getStatus)
         .isEqualTo(RequestStatus.COMPLETED);
+  }
+
+  @Test
+  void aRetrainingInPlaceOfAJobThatIsInTheSumsIsNeededThoughItsRequestsAreCancelled() {
+    // Given: subtracted, held, and trained anew instead, which fails for good
+    UnlearningJob job = lethe.onlyJob();
+    lethe.subtract(job, diagonal(1, 1f, 2f, 3f));
+    lethe.outcome(job, Verdict.HOLD);
+    lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+    UnlearningJob retraining = lethe.onlyJob();
+    lethe.lacks(retraining, List.of("nowhere"));
+
+    // When
+    lethe.command(alice, "alice", RequestCommand.CANCEL);
+
+    // Then: the sums are still without s1, until there is another anchor
+    assertThat(lethe.lastAnswer(alice).getAnswer()).isEqualTo(Answer.GRANTED);
+    assertThat(lethe.model("m").getPhase()).isEqualTo(Phase.PARKED);
+    lethe.modelCommand("m", ModelCommandKind.RETRY);
+    UnlearningJob again = lethe.onlyJob();
+    assertThat(again.getSampleIds()).isEmpty();
+    lethe.retrained(again, "c".repeat(64));
+    assertThat(lethe.model("m").getAnchorId()).isEqualTo("c".repeat(64));
+    assertThat(lethe.sums("m")).isEmpty();
   }
 }

@@ -187,7 +187,8 @@ final class PlayedWorker {
   private Map<String, List<String>> classes(UnlearningJob job) {
     BatchingRules model = rules.models.get(job.getModelId());
     Map<String, List<String>> classes = new TreeMap<>();
-    job.getClasses().forEach(label -> classes.put(label, List.copyOf(model.resolved(label))));
+    job.getClasses()
+        .forEach(label -> classes.put(label, List.copyOf(model.memory().resolved(label))));
     return classes;
   }
 

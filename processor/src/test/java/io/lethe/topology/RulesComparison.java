@@ -87,13 +87,15 @@ final class RulesComparison {
   private void compare(String id, BatchingRules model) {
     ModelState state = lethe.model(id);
     assertThat(state.getPhase()).as("phase of " + id).isEqualTo(model.phase());
-    assertThat(state.getPendingRequests()).as("pending").isEqualTo(model.pendingRequests());
-    assertThat(state.getPendingSamples()).as("their samples").isEqualTo(model.pendingSamples());
-    assertThat(state.getRequestsSetAside()).as("set aside").isEqualTo(model.setAside());
-    assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.erased());
+    assertThat(state.getPendingRequests()).as("pending").isEqualTo(model.tasks().pending().size());
+    assertThat(state.getPendingSamples())
+        .as("their samples")
+        .isEqualTo(model.tasks().pendingSamples());
+    assertThat(state.getRequestsSetAside()).as("set aside").isEqualTo(model.tasks().aside().size());
+    assertThat(state.getErasedSamples()).as("erased").isEqualTo(model.memory().erased());
     assertThat(worker.offers(id)).as("offers").isEqualTo(model.job().offers);
     assertThat(state.getAwaitingExact()).as("quarantined").isEqualTo(model.quarantined());
-    assertThat(state.getExcludedSamples()).as("excluded").isEqualTo(model.excluded());
+    assertThat(state.getExcludedSamples()).as("excluded").isEqualTo(model.memory().excluded());
     if (model.isRunning()) {
       UnlearningJob job = worker.job(id);
       assertThat(job.getGateOverridden()).as("released by hand").isEqualTo(model.job().overridden);

@@ -33,25 +33,20 @@ class RulesPropertyTest {
     Arbitrary<Kind> kinds =
         Arbitraries.frequencyOf(
             Tuple.of(6, Arbitraries.of(Kind.REQUEST, Kind.LINEAGE, Kind.JOB_RELEASES)),
-            Tuple.of(3, Arbitraries.of(Kind.CANCEL, Kind.HOLD, Kind.RELEASE)),
+            Tuple.of(2, Arbitraries.of(Kind.CANCEL, Kind.HOLD, Kind.RELEASE)),
+            Tuple.of(2, Arbitraries.of(Kind.REQUEST_CLASSES, Kind.REQUEST_SAMPLES)),
             Tuple.of(
-                2,
+                4,
                 Arbitraries.of(
-                    Kind.REQUEST_CLASSES,
-                    Kind.REQUEST_SAMPLES,
-                    Kind.LINEAGE,
-                    Kind.JOB_LACKS_SAMPLES,
                     Kind.JOB_ARRIVES_IN_PART,
-                    Kind.JOB_ESCALATES,
                     Kind.JOB_ARRIVES_WITHOUT_OUTCOME,
-                    Kind.ANOTHER_ARTIFACT,
-                    Kind.RETRY,
                     Kind.JOB_HOLDS,
-                    Kind.RELEASE_HELD,
-                    Kind.RETRAIN,
-                    Kind.JOB_RELEASES,
-                    Kind.HOUR,
-                    Kind.WEEK)),
+                    Kind.JOB_ESCALATES,
+                    Kind.JOB_LACKS_SAMPLES)),
+            Tuple.of(
+                3,
+                Arbitraries.of(Kind.ANOTHER_ARTIFACT, Kind.RETRY, Kind.RELEASE_HELD, Kind.RETRAIN)),
+            Tuple.of(2, Arbitraries.of(Kind.HOUR, Kind.WEEK)),
             Tuple.of(2, Arbitraries.of(Kind.class)));
     Arbitrary<RulesStep> steps =
         Combinators.combine(
