@@ -281,7 +281,8 @@ final class UnlearnRun {
         outcomes
             .of(job, canBeTrainedAnew() ? Verdict.ESCALATE : Verdict.HOLD)
             .setError(
-                "the artifact is from before an erasure, and the dataset lacks %d of %d samples that it must forget: train it anew, or register one that never knew them"
+                ("the artifact is from before an erasure, and the dataset lacks %d of %d samples"
+                        + " that it must forget: train it anew, or register one that never knew them")
                     .formatted(missing, named))
             .build());
   }
