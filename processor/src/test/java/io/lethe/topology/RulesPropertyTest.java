@@ -45,7 +45,12 @@ class RulesPropertyTest {
                     Kind.JOB_LACKS_SAMPLES)),
             Tuple.of(
                 3,
-                Arbitraries.of(Kind.ANOTHER_ARTIFACT, Kind.RETRY, Kind.RELEASE_HELD, Kind.RETRAIN)),
+                Arbitraries.of(
+                    Kind.ANOTHER_ARTIFACT,
+                    Kind.RETIRED,
+                    Kind.RETRY,
+                    Kind.RELEASE_HELD,
+                    Kind.RETRAIN)),
             Tuple.of(2, Arbitraries.of(Kind.HOUR, Kind.WEEK)),
             Tuple.of(2, Arbitraries.of(Kind.class)));
     Arbitrary<RulesStep> steps =

@@ -147,11 +147,12 @@ final class RulesRun implements AutoCloseable {
   private void endJob(RulesStep step, String model) {
     switch (step.kind()) {
       case JOB_ARRIVES_IN_PART -> {
+        int lost = 1 << step.mask() % 3;
         boolean before = step.which() % 2 == 0;
         if (step.which() < 6) {
-          worker.fisherArrivesInPart(model, step.mask(), before);
+          worker.fisherArrivesInPart(model, ~lost, before);
         } else {
-          worker.targetsArriveInPart(model, step.mask(), before);
+          worker.targetsArriveInPart(model, ~lost, before);
         }
       }
       case JOB_ARRIVES_WITHOUT_OUTCOME -> worker.arrivesWithoutOutcome(model);

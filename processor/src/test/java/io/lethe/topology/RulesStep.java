@@ -4,7 +4,7 @@ package io.lethe.topology;
  * One thing that happens.
  *
  * @param which chooses the subject, the model or the request that it happens to, by the kind
- * @param mask chooses samples or records, one by each of its three bits; not empty
+ * @param mask chooses samples, one by each of its three bits, not none; or a record that is lost
  */
 record RulesStep(Kind kind, int which, int mask) {
   enum Kind {
