@@ -23,9 +23,10 @@ import org.apache.kafka.streams.state.KeyValueIterator;
  * part of the transaction, so that a restart goes on where it was. What is accepted after the
  * registration knows the model; its epoch says so, and the walk leaves it alone.
  *
- * <p>Many models may be registered at once. The walks that are furthest behind go on, in one pass
- * for all of them, until they have come to where the next one is, and from there together with it:
- * what is to be read is the requests, not the requests times the models.
+ * <p>Many models may be registered at once. Those that are furthest ahead go on to the end, in one
+ * pass for all of them; those that have come meanwhile follow, again together: what is read is the
+ * requests, not the requests times the models, and each model waits for one walk at most besides
+ * its own, however many keep coming.
  */
 final class ModelWalks {
   /** The order of the keys in a store. */
@@ -69,11 +70,6 @@ final class ModelWalks {
     public int compareTo(Position other) {
       return ORDER.compare(this, other);
     }
-
-    /** The key at which a pass from here meets that position; null: it goes to the end first. */
-    String meets(Position ahead) {
-      return ahead != null && ahead.waits == waits ? ahead.last : null;
-    }
   }
 
   /**
@@ -105,12 +101,12 @@ final class ModelWalks {
   void step() {
     int budget = stepSize;
     while (budget > 0 && stores.hasWalks()) {
-      budget -= passOfThoseBehind(budget);
+      budget -= passOfThoseAhead(budget);
     }
     tell();
   }
 
-  private int passOfThoseBehind(int budget) {
+  private int passOfThoseAhead(int budget) {
     TreeMap<Position, Map<String, ModelWalk>> byPosition = new TreeMap<>();
     stores
         .walks()
@@ -119,17 +115,16 @@ final class ModelWalks {
                 byPosition
                     .computeIfAbsent(Position.of(walk), position -> new TreeMap<>())
                     .put(modelId, walk));
-    Position from = byPosition.firstKey();
-    Map<String, ModelWalk> behind = byPosition.get(from);
-    String until = from.meets(byPosition.higherKey(from));
+    Position from = byPosition.lastKey();
+    Map<String, ModelWalk> ahead = byPosition.get(from);
     Pass pass =
-        from.waits() ? retry(behind, from, until, budget) : follow(behind, from, until, budget);
+        from.waits() ? retry(ahead, from.last(), budget) : follow(ahead, from.last(), budget);
     metrics.looked(pass.looked());
     return pass.cost();
   }
 
-  /** Looks at accepted requests for models, up to a key; null: to the end. */
-  private Pass follow(Map<String, ModelWalk> walks, Position from, String until, int budget) {
+  /** Looks at accepted requests for models. */
+  private Pass follow(Map<String, ModelWalk> walks, String from, int budget) {
     LateModels later = new LateModels();
     Map<String, LateModels.Late> models = new HashMap<>();
     walks.forEach(
@@ -137,10 +132,8 @@ final class ModelWalks {
             models.put(
                 modelId, later.add(stores.model(modelId), walk.getEpoch(), walk.getServed())));
     Pass pass;
-    try (KeyValueIterator<String, SubjectErasure> erasures = stores.erasuresAfter(from.last())) {
-      pass =
-          pass(
-              erasures, from.last(), until, budget, (key, of) -> lateData.onModels(later, key, of));
+    try (KeyValueIterator<String, SubjectErasure> erasures = stores.erasuresAfter(from)) {
+      pass = pass(erasures, from, budget, (key, of) -> lateData.onModels(later, key, of));
     }
     walks.forEach(
         (modelId, walk) ->
@@ -155,11 +148,11 @@ final class ModelWalks {
     return pass;
   }
 
-  /** Tries requests that wait again, up to a key; null: to the end. */
-  private Pass retry(Map<String, ModelWalk> walks, Position from, String until, int budget) {
+  /** Tries requests that wait again. */
+  private Pass retry(Map<String, ModelWalk> walks, String from, int budget) {
     Pass pass;
-    try (KeyValueIterator<String, DeletionRequest> open = stores.waitingAfter(from.last())) {
-      pass = pass(open, from.last(), until, budget, this::retried);
+    try (KeyValueIterator<String, DeletionRequest> open = stores.waitingAfter(from)) {
+      pass = pass(open, from, budget, this::retried);
     }
     walks.forEach(
         (modelId, walk) -> {
@@ -185,26 +178,18 @@ final class ModelWalks {
   private static <V> Pass pass(
       KeyValueIterator<String, V> entries,
       String from,
-      String until,
       int budget,
       ToIntBiFunction<String, V> look) {
     String last = from;
     int cost = 0;
     long looked = 0;
-    while (cost < budget && entries.hasNext() && !isBehind(entries.peekNextKey(), until)) {
+    while (cost < budget && entries.hasNext()) {
       KeyValue<String, V> entry = entries.next();
       cost += look.applyAsInt(entry.key, entry.value);
       last = entry.key;
       looked++;
     }
-    boolean through = !entries.hasNext();
-    boolean met =
-        until != null && (through || isBehind(entries.peekNextKey(), until)); // or it is gone
-    return new Pass(met ? until : last, through && until == null, looked, cost);
-  }
-
-  private static boolean isBehind(String key, String until) {
-    return until != null && STORE_ORDER.compare(key, until) > 0;
+    return new Pass(last, !entries.hasNext(), looked, cost);
   }
 
   private void tell() {

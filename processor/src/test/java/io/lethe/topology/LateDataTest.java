@@ -446,15 +446,32 @@ class LateDataTest {
     lethe.register("later", "other", policy(100, YEAR));
 
     // When
+    lethe.register("next", "other", policy(100, YEAR));
     lethe.register("last", "other", policy(100, YEAR));
 
-    // Then: it waits for the clock, comes to where the first one is, and both go on together
+    // Then: the first goes on to the end, the other two follow together
     assertThat(walks("looked-total") - before).isEqualTo(2);
-    for (int tick = 0; tick < 4; tick++) {
+    for (int tick = 0; tick < 8; tick++) {
       lethe.advance(Duration.ofSeconds(1));
     }
-    assertThat(walks("looked-total") - before).isEqualTo(2 + 7);
+    assertThat(walks("looked-total") - before).isEqualTo(7 + 7);
     assertThat(walks("open")).isZero();
+  }
+
+  @Test
+  void aLaterModelIsThroughHoweverManyKeepComing() {
+    // Given
+    sevenErased();
+    lethe.registerAnchored("later", "d", policy(100, YEAR));
+
+    // When
+    for (int tick = 0; tick < 4; tick++) {
+      lethe.register("other-" + tick, "other", policy(100, YEAR));
+      lethe.advance(Duration.ofSeconds(1));
+    }
+
+    // Then
+    assertThat(pendingOfLater()).isEqualTo(7);
   }
 
   @Test
@@ -462,6 +479,7 @@ class LateDataTest {
     // Given
     sevenErased();
     lethe.register("later", "d", policy(100, YEAR));
+    lethe.register("next", "d", policy(100, YEAR));
     lethe.register("last", "d", policy(100, YEAR));
     List<ErasureTask> tasks = new ArrayList<>(lethe.tasks());
 
@@ -474,16 +492,17 @@ class LateDataTest {
       tasks.addAll(ofTick);
     }
 
-    // Then: two subjects of each alone, the other five for both
+    // Then: seven subjects of the first alone, and seven of the other two
     assertThat(lethe.model("later").getPendingRequests()).isEqualTo(7);
+    assertThat(lethe.model("next").getPendingRequests()).isEqualTo(7);
     assertThat(lethe.model("last").getPendingRequests()).isEqualTo(7);
     assertThat(
             tasks.stream()
                 .filter(task -> !task.getModelId().equals("m"))
                 .map(ErasureTask::getRequestId)
                 .distinct())
-        .hasSize(2 + 2 + 5);
-    assertThat(most).as("a step is bounded by tasks").isEqualTo(2);
+        .hasSize(7 + 7);
+    assertThat(most).as("two tasks a step, the last one's request whole").isEqualTo(3);
   }
 
   @Test
