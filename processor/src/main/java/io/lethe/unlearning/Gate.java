@@ -81,25 +81,22 @@ public final class Gate {
     checks.add(
         drop(HOLDOUT_DROP, before.holdout(), after.holdout(), thresholds.getMaxHoldoutDrop()));
     checks.addAll(after.ofClasses().map(this::classes).orElseGet(() -> gaps(after)));
+    after.earlier().flatMap(of -> earlierGap(of, after)).ifPresent(checks::add);
     return checks;
   }
 
   private List<GateCheck> gaps(Evaluator.Measured after) {
     List<GateCheck> checks = new ArrayList<>();
     checks.add(forgetGap(FORGET_GAP, after.forget(), after.expected(), after.holdout()));
-    after
-        .earlier()
-        .ifPresent(
-            of -> {
-              GateCheck check = forgetGap(EARLIER_GAP, of.scores(), of.expected(), after.holdout());
-              // What a chained policy has erased has no targets any more: no person could tell.
-              if (check.getMeasured() || !of.apart()) {
-                checks.add(check);
-              }
-            });
     limit(thresholds.getMaxMembershipGap(), after)
         .ifPresent(most -> checks.add(membershipGap(after, most)));
     return checks;
+  }
+
+  /** Of what a chained policy has erased there are no targets any more: no person could tell. */
+  private Optional<GateCheck> earlierGap(Evaluator.OfEarlier of, Evaluator.Measured after) {
+    return Optional.of(forgetGap(EARLIER_GAP, of.scores(), of.expected(), after.holdout()))
+        .filter(check -> check.getMeasured() || !of.apart());
   }
 
   /** Where no sample of the classes is left to measure on, a check that says so. */

@@ -204,6 +204,8 @@ class GateTest {
     List<GateCheck> gone = gate.check(before, ofClass(first(10, 400), first(2, 100)));
     List<GateCheck> known = gate.check(before, ofClass(first(390, 400), first(95, 100)));
     List<GateCheck> unseen = gate.check(before, ofClass(first(0, 400), first(30, 100)));
+    List<GateCheck> cameBack =
+        gate.check(before, earlier(ofClass(first(10, 400), first(2, 100)), Optional.empty()));
 
     assertThat(gone)
         .extracting(GateCheck::getName)
@@ -215,6 +217,7 @@ class GateTest {
     assertThat(check(known, "class_accuracy").getPassed()).isFalse();
     assertThat(check(unseen, "class_accuracy").getPassed()).isTrue();
     assertThat(check(unseen, "class_holdout_accuracy").getPassed()).isFalse();
+    assertThat(check(cameBack, "earlier_gap").getPassed()).as("single samples").isFalse();
   }
 
   @Test
