@@ -27,10 +27,13 @@ import org.apache.kafka.streams.errors.InvalidStateStoreException;
 
 /**
  * Asks the models that a request waits for whether they wait for a person: in the stores of this
- * instance, or the instances that have them, all at once and not for long. A status that says
- * nothing of a model is of more use than none.
+ * instance, or the instances that have them, all at once, not for long, and the first hundred of
+ * them. A status that says nothing of a model is of more use than none.
  */
 final class BlockingModels {
+  /** For one status: who asks often after a request of thousands must not make thousands ask. */
+  static final int MOST_ASKED = 100;
+
   private static final int OK = 200;
   private static final int NOT_FOUND = 404;
   private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -58,9 +61,9 @@ final class BlockingModels {
   /** Those that are stopped, and those that do not answer, in the order of the request's models. */
   List<BlockingModel> of(RequestState request) {
     List<CompletableFuture<Optional<BlockingModel>>> asked = new ArrayList<>();
-    for (String modelId : BlockingModel.awaited(request)) {
-      asked.add(ask(modelId));
-    }
+    BlockingModel.awaited(request).stream()
+        .limit(MOST_ASKED)
+        .forEach(modelId -> asked.add(ask(modelId)));
     return asked.stream().map(CompletableFuture::join).flatMap(Optional::stream).toList();
   }
 

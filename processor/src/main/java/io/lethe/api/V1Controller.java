@@ -77,7 +77,7 @@ public class V1Controller {
       responseCode = "200",
       description =
           "Status, due date and what each model did so far, and which of the models that it waits for"
-              + " wait for a person.",
+              + " wait for a person (the first hundred are asked).",
       content =
           @Content(
               mediaType = MediaType.APPLICATION_JSON,

@@ -15,10 +15,12 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.stream.IntStream;
 import org.apache.kafka.streams.errors.InvalidStateStoreException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -121,5 +123,31 @@ class BlockingModelsIT {
     // Then
     assertThat(blocking)
         .containsExactly(BlockingModel.unreachable("closed"), BlockingModel.unreachable("silent"));
+  }
+
+  @Test
+  void notMoreModelsAreAskedThanAStatusIsWorth() {
+    // Given
+    List<String> asked = new ArrayList<>();
+    BlockingModels models =
+        new BlockingModels(
+            Duration.ofSeconds(30),
+            modelId -> HERE,
+            modelId -> {
+              asked.add(modelId);
+              return Optional.of(parked());
+            });
+
+    // When
+    List<BlockingModel> blocking =
+        models.of(
+            waitingFor(
+                IntStream.range(0, BlockingModels.MOST_ASKED + 1)
+                    .mapToObj(i -> "m" + i)
+                    .toArray(String[]::new)));
+
+    // Then
+    assertThat(asked).hasSize(BlockingModels.MOST_ASKED).startsWith("m0", "m1");
+    assertThat(blocking).hasSize(BlockingModels.MOST_ASKED);
   }
 }
