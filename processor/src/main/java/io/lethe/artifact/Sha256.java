@@ -30,6 +30,11 @@ public final class Sha256 {
         digest.update(buffer, 0, n);
       }
     }
+    return hex(digest);
+  }
+
+  /** What a digest has come to; it starts anew. */
+  public static String hex(MessageDigest digest) {
     return HexFormat.of().formatHex(digest.digest());
   }
 
@@ -38,7 +43,8 @@ public final class Sha256 {
     return HEX.matcher(text).matches();
   }
 
-  static MessageDigest digest() {
+  /** A digest to be fed piece by piece, and read by {@link #hex}. */
+  public static MessageDigest digest() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {

@@ -39,7 +39,8 @@ import picocli.CommandLine.Option;
     description = {
       "Computes what unlearning from a model needs, once: DIR/fisher.safetensors, and with a recipe",
       "DIR/heldout.npz, what models that never saw a sample say about it (costs K - 1 trainings).",
-      "One that was stopped goes on, run again with the same --out, with the models it lacks."
+      "One that was stopped goes on, run again with the same --out, with the models it lacks; what",
+      "the others said lies in DIR/.lethe-folds until then. Delete that folder to give it up."
     },
     mixinStandardHelpOptions = true)
 final class AnchorCommand implements Callable<Integer> {

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.lethe.offline.Aside;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -20,11 +21,11 @@ final class JsonFiles {
   }
 
   /**
-   * Writes a file that others may read: they see what was there or all of it. What is no file, as a
-   * terminal or a pipe, is written to as it is.
+   * Writes a file that others may read: they see what was there or all of it. What cannot be
+   * replaced, as a terminal, a pipe, or a file that is mounted by itself, is written to as it is.
    */
   static void publish(Path file, JsonNode json) throws IOException {
-    if (Files.exists(file) && !Files.isRegularFile(file)) {
+    if (Files.exists(file) && !isReplaceable(file)) {
       write(file, json);
       return;
     }
@@ -32,8 +33,16 @@ final class JsonFiles {
     try (Aside aside = Aside.in(target.getParent())) {
       String name = target.getFileName().toString();
       write(aside.file(name), json);
-      aside.done(name);
+      try {
+        aside.done(name);
+      } catch (FileSystemException mounted) { // one cannot ask before
+        write(target, json);
+      }
     }
+  }
+
+  private static boolean isReplaceable(Path file) throws IOException {
+    return Files.isRegularFile(file) && Files.isWritable(file.toRealPath().getParent());
   }
 
   /**
@@ -48,6 +57,9 @@ final class JsonFiles {
     Path folder = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file)) {
       throw new UnusableException(file + ": is a folder, not a file to write");
+    }
+    if (Files.exists(file) && Files.isWritable(file)) {
+      return;
     }
     if (!Files.isDirectory(folder) || !Files.isWritable(folder)) {
       throw new UnusableException(folder + ": no such folder, or not writable");

@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntConsumer;
@@ -144,25 +145,32 @@ public final class KeptFolds {
   /** SHA-256 over all that a fold's logits come of, lower-case hex. */
   private static String digest(Work work, List<int[]> split, List<int[]> predicted) {
     SampleDataset dataset = work.dataset();
-    StringBuilder all = new StringBuilder();
+    MessageDigest all = Sha256.digest();
     JsonNode text = work.recipe().toJson();
-    all.append(text).append('\n');
+    add(all, text.toString());
     if (text.path("init").isTextual()) {
       try {
-        all.append(Sha256.of(Path.of(text.path("init").asText())));
+        add(all, Sha256.of(Path.of(text.path("init").asText())));
       } catch (IOException e) {
         throw new UnlearningException("the recipe's untrained model cannot be read");
       }
     }
-    all.append('\n').append(dataset.digest()).append('\n').append(work.outputs());
+    add(all, dataset.digest());
+    add(all, Integer.toString(work.outputs()));
     for (List<int[]> folds : List.of(split, predicted)) {
       for (int[] fold : folds) {
-        all.append('\n');
+        add(all, Integer.toString(fold.length));
         for (int sample : fold) {
-          all.append(sample).append(' ').append(dataset.sampleId(sample)).append('\u0000');
+          add(all, sample + " " + dataset.sampleId(sample));
         }
       }
     }
-    return Sha256.of(all.toString().getBytes(StandardCharsets.UTF_8));
+    return Sha256.hex(all);
+  }
+
+  /** Piece by piece, each with its end: the ids of all samples need not be in memory at once. */
+  private static void add(MessageDigest digest, String piece) {
+    digest.update(piece.getBytes(StandardCharsets.UTF_8));
+    digest.update((byte) 0);
   }
 }
