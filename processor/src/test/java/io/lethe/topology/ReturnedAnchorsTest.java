@@ -16,6 +16,8 @@ import io.lethe.state.Phase;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -80,6 +82,7 @@ class ReturnedAnchorsTest {
         JobOutcome.newBuilder(lethe.outcomeOf(job, Verdict.RELEASE))
             .setArtifactUri(job.getAnchorUri())
             .setArtifactSha256(job.getAnchorSha256())
+            .setFisherSamples(0)
             .setMethod("none")
             .build());
   }
@@ -236,6 +239,67 @@ class ReturnedAnchorsTest {
 
     // When
     anchored(SHA);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void anArtifactThatHadSomethingToForgetIsNotTakenForOneThatNeverKnew() {
+    // Given: the dataset still had the sample when it was here first
+    anchored(OTHER);
+    UnlearningJob found = carried();
+    assertThat(found.getAnchorReturned()).isFalse();
+    lethe.unlearned(found);
+    anchored(THIRD);
+    releasedAsItIs(carried());
+
+    // When
+    anchored(OTHER);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void norIsOneOfWhichTheGateHasRefusedTheModel() {
+    // Given
+    anchored(OTHER);
+    lethe.outcome(carried(), Verdict.HOLD);
+    anchored(THIRD);
+    releasedAsItIs(carried());
+
+    // When
+    anchored(OTHER);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void norIsAReleaseThatHadMoreToForget() {
+    // Given: an artifact has a class to forget before the samples
+    String between = "f".repeat(64);
+    lethe.requestClasses(new UUID(1, 1), "d", List.of(), "2");
+    lethe.unlearned(lethe.onlyJob(), Map.of("2", List.of("s5")));
+    anchored(OTHER);
+    UnlearningJob classes = carried();
+    assertThat(classes.getClasses()).containsExactly("2");
+    lethe.subtract(classes, diagonal(1, 1f, 2f, 3f));
+    lethe.send(
+        lethe.topics.jobOutcomes(),
+        "m",
+        lethe
+            .outcomeOf(classes, Map.of("2", List.of("s5")))
+            .setFisherSamples(1)
+            .setArtifactSha256(between)
+            .build());
+    UnlearningJob rest = carried();
+    assertThat(rest.getAnchorReturned()).as("as the first").isFalse();
+    lethe.unlearned(rest);
+
+    // When
+    anchored(between);
 
     // Then
     assertThat(carried().getAnchorReturned()).isTrue();
