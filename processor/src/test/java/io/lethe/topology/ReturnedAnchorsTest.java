@@ -245,6 +245,26 @@ class ReturnedAnchorsTest {
   }
 
   @Test
+  void itIsTrainedAnewOnAPersonsWordWhereNoRequestWaits() {
+    // Given
+    anchored(OTHER);
+    releasedAsItIs(carried());
+    anchored(SHA);
+    refused(carried(), Verdict.HOLD);
+    lethe.versions();
+
+    // When
+    lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+
+    // Then
+    UnlearningJob anew = lethe.onlyJob();
+    assertThat(anew.getKind()).isEqualTo(JobKind.RETRAIN);
+    assertThat(anew.getSampleIds()).containsExactly("s1");
+    lethe.retrained(anew, THIRD);
+    assertThat(lethe.versions()).extracting(ModelVersion::getMethod).containsExactly("retrain");
+  }
+
+  @Test
   void anArtifactThatHadSomethingToForgetIsNotTakenForOneThatNeverKnew() {
     // Given: the dataset still had the sample when it was here first
     anchored(OTHER);
