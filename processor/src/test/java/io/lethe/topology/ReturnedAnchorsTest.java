@@ -265,6 +265,24 @@ class ReturnedAnchorsTest {
   }
 
   @Test
+  void itsJobsAreToldAllThatItHasYetToForget() {
+    // Given
+    lethe.requestClasses(new UUID(1, 1), "d", List.of(), "2");
+    lethe.unlearned(lethe.onlyJob(), Map.of("2", List.of("s5")));
+    anchored(OTHER);
+    UnlearningJob others = carried();
+    assertThat(lethe.forgetSet(others).getCarried()).isEmpty();
+
+    // When
+    anchored(SHA);
+
+    // Then
+    UnlearningJob classes = carried();
+    assertThat(classes.getClasses()).containsExactly("2");
+    assertThat(lethe.forgetSet(classes).getCarried()).containsExactly("s1", "s5");
+  }
+
+  @Test
   void anArtifactThatHadSomethingToForgetIsNotTakenForOneThatNeverKnew() {
     // Given: the dataset still had the sample when it was here first
     anchored(OTHER);
