@@ -363,6 +363,11 @@ public final class BatchingStores {
     }
   }
 
+  /** Whether the artifact is remembered. */
+  boolean isKnown(String modelId, String sha256) {
+    return erased.get(erasedKey(modelId, HAD, sha256)) != null;
+  }
+
   void putHad(String modelId, String sha256, long version) {
     erased.put(erasedKey(modelId, HAD, sha256), new UUID(0, version));
   }
@@ -387,10 +392,13 @@ public final class BatchingStores {
     erased.put(key, known == null ? new UUID(0, 0) : known);
   }
 
-  /** Whether the anchor is an artifact from before the last time that more was erased. */
+  /**
+   * Whether the anchor, which has something to forget that was erased before, is an artifact from
+   * before the last time that more was. One that was registered before these were kept may be.
+   */
   boolean isReturned(ModelState state) {
     UUID had = erased.get(hadKey(state));
-    return had != null && had.getLeastSignificantBits() < state.getErasedBy();
+    return had == null || had.getLeastSignificantBits() < state.getErasedBy();
   }
 
   private static String hadKey(ModelState state) {

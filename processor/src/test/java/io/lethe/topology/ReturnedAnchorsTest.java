@@ -5,6 +5,7 @@ import static io.lethe.topology.TopologyFixture.diagonal;
 import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lethe.batching.BatchingStores;
 import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelCommandKind;
@@ -12,12 +13,14 @@ import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
+import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import org.apache.kafka.streams.state.KeyValueStore;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -280,6 +283,59 @@ class ReturnedAnchorsTest {
     UnlearningJob classes = carried();
     assertThat(classes.getClasses()).containsExactly("2");
     assertThat(lethe.forgetSet(classes).getCarried()).containsExactly("s1", "s5");
+  }
+
+  /** As it was before artifacts were remembered. */
+  private void forgetArtifacts() {
+    KeyValueStore<String, UUID> erased = lethe.driver.getKeyValueStore(BatchingStores.ERASED_STORE);
+    lethe.keys(BatchingStores.ERASED_STORE).stream()
+        .filter(key -> key.contains("\u0000had\u0000"))
+        .forEach(erased::delete);
+    lethe
+        .driver
+        .<String, ModelState>getKeyValueStore(BatchingStores.MODELS_STORE)
+        .put("m", ModelState.newBuilder(lethe.model("m")).setErasedBy(0).setServedUri("").build());
+  }
+
+  @Test
+  void releasesFromBeforeArtifactsWereRememberedAreKnownWhereTheyLieUnderTheirDigests() {
+    // Given
+    lethe.requestSamples("d", List.of("s2"));
+    UnlearningJob job = lethe.onlyJob();
+    lethe.subtract(job, diagonal(1, 1f, 2f, 3f));
+    lethe.send(
+        lethe.topics.jobOutcomes(),
+        "m",
+        JobOutcome.newBuilder(lethe.outcomeOf(job, Verdict.RELEASE))
+            .setArtifactUri("file:/store/sha256/ee/" + THIRD + ".params")
+            .setArtifactSha256(THIRD)
+            .build());
+    erased("s3");
+    forgetArtifacts();
+    anchored(OTHER);
+    assertThat(carried().getAnchorReturned()).isFalse();
+
+    // When
+    anchored(THIRD);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void anArtifactThatWasRegisteredBeforeThatMayBeAnOlderOne() {
+    // Given
+    lethe.register(
+        "m", "d", UnlearningPolicy.newBuilder(policy(1, YEAR)).setFolds(0).build(), OTHER);
+    UnlearningJob anchor = lethe.onlyJob();
+    forgetArtifacts();
+    lethe.snapshot(anchor, diagonal(100, 10f, 20f, 30f));
+
+    // When
+    lethe.outcome(anchor, Verdict.RELEASE);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
   }
 
   @Test
