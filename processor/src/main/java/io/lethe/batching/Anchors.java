@@ -10,6 +10,8 @@ import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.state.KeyValueIterator;
@@ -31,6 +33,9 @@ final class Anchors {
   private static final String REPAIRED = "deepclean";
 
   private static final int LEAST_FOLDS = 2;
+
+  private static final Pattern STORED =
+      Pattern.compile(".*/sha256/[0-9a-f]{2}/([0-9a-f]{64})(?:\\.[A-Za-z0-9]+)?");
 
   private final BatchingStores stores;
   private final BatchingEmitter emitter;
@@ -102,7 +107,12 @@ final class Anchors {
     }
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
-    // A state that was written before these were kept: its artifact may know all that was erased.
+    // A state that was written before these were kept: its artifacts may know all that was erased.
+    if (!stores.isKnown(modelId, state.getRegistration().getArtifactSha256())) {
+      stores.obsolete(modelId).stream()
+          .flatMap(uri -> digest(uri).stream())
+          .forEach(sha -> stores.had(modelId, sha, 0));
+    }
     stores.had(modelId, state.getRegistration().getArtifactSha256(), 0);
     boolean unknown = state.getErasedBy() == 0 && carried + carriedClasses > 0;
     stores.had(modelId, registration.getArtifactSha256(), state.getVersion());
@@ -120,6 +130,14 @@ final class Anchors {
             .setExcludedSamples(0)
             .setHeldoutSpent(List.of())
             .build());
+  }
+
+  /**
+   * The digest by which an artifact store names what lies there; of another place none is known.
+   */
+  private static Optional<String> digest(String artifactUri) {
+    Matcher stored = STORED.matcher(artifactUri);
+    return stored.matches() ? Optional.of(stored.group(1)) : Optional.empty();
   }
 
   /**

@@ -195,6 +195,7 @@ final class Batching {
       // where a newer one is under way.
       return;
     }
+    releases.rememberAnchor(state, outcome);
     ModelState next =
         switch (outcome.getVerdict()) {
           case RELEASE ->

@@ -69,6 +69,7 @@ public final class ForgetReader {
         .setExcluded(BatchingStores.excluded(erased, modelId))
         .setErasedClasses(classes)
         .setExcludedClasses(ErasedClasses.excluded(erased, modelId))
+        .setCarried(job.getAnchorReturned() ? BatchingStores.carried(erased, modelId) : List.of())
         .setClasses(targets.map(HeldOutRows::classes).orElse(0))
         .setTargetIds(targets.map(HeldOutRows::sampleIds).orElse(List.of()))
         .setLogits(targets.map(HeldOutRows::bytes).orElseGet(() -> ByteBuffer.allocate(0)))

@@ -6,6 +6,7 @@ import io.lethe.events.ModelVersion;
 import io.lethe.events.ReleaseMode;
 import io.lethe.events.ResolvedClass;
 import io.lethe.events.UnlearningJob;
+import io.lethe.events.Verdict;
 import io.lethe.state.ModelState;
 import java.util.ArrayList;
 import java.util.List;
@@ -68,6 +69,22 @@ final class Releases {
         .getArtifactSha256()
         .filter(sha -> outcome.getKind() != JobKind.ANCHOR)
         .ifPresent(sha -> stores.had(outcome.getModelId(), sha, 0));
+  }
+
+  /**
+   * Remembers that a carried job found what its anchor was to forget: when that comes back, what
+   * the source has deleted by then is not taken for what it never knew. So does a retraining in its
+   * place, before which nobody has looked.
+   */
+  void rememberAnchor(ModelState state, JobOutcome outcome) {
+    UnlearningJob job = stores.job(outcome.getModelId());
+    boolean found =
+        job.getKind() == JobKind.RETRAIN
+            || outcome.getFisherSamples() > 0
+            || (outcome.getVerdict() != Verdict.RELEASE && outcome.getArtifactSha256().isPresent());
+    if (job.getCarriedOver() && found) {
+      stores.knew(state);
+    }
   }
 
   /** Ends the job in flight once its outcome is there and all updates that go with it. */
@@ -201,7 +218,16 @@ final class Releases {
 
   private ModelState.Builder versioned(
       ModelState state, UnlearningJob job, ModelVersion version, Carried carried) {
-    if (!version.getArtifactSha256().equals(state.getAnchorId())) {
+    int carriedSamples = state.getCarriedSamples() - carried.samples();
+    int carriedClasses = state.getCarriedClasses() - carried.classes();
+    boolean knowsMore =
+        job.getKind() == JobKind.UNLEARN
+            && (carriedSamples > 0
+                || carriedClasses > 0
+                || (job.getAnchorReturned() && job.getGateOverridden()));
+    if (knowsMore) {
+      stores.putHadAsAnchor(state, version.getArtifactSha256());
+    } else if (!version.getArtifactSha256().equals(state.getAnchorId())) {
       // An anchor that is released as it is knows what it knew, whoever has said that it may be.
       stores.putHad(version.getModelId(), version.getArtifactSha256(), version.getVersion());
     }
@@ -213,8 +239,8 @@ final class Releases {
         .setServedUri(version.getArtifactUri())
         .setErasedBy(more ? version.getVersion() : state.getErasedBy())
         .setVersionAt(version.getPublishedAt())
-        .setCarriedSamples(state.getCarriedSamples() - carried.samples())
-        .setCarriedClasses(state.getCarriedClasses() - carried.classes());
+        .setCarriedSamples(carriedSamples)
+        .setCarriedClasses(carriedClasses);
   }
 
   private static double erosion(JobOutcome outcome) {

@@ -65,6 +65,8 @@ final class Retrainings {
   static boolean isPossible(ModelState state) {
     return state.getRegistration().getRecipe().isPresent()
         && (state.getErasedSamples() > 0
+            || state.getCarriedSamples() > 0
+            || state.getCarriedClasses() > 0
             || state.getPendingRequests() > 0
             || state.getAwaitingExact() > 0
             || state.getRequestsSetAside() > 0

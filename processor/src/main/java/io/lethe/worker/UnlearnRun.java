@@ -69,8 +69,15 @@ final class UnlearnRun {
               .formatted(known.getErased().size(), job.getErasedSamples()),
           null);
     }
-    final FisherSums sums = inputs.sums();
     JobData data = new JobData(inputs, known);
+    if (job.getAnchorReturned() && !job.getGateOverridden()) {
+      Set<String> toForget = toForget(known);
+      long missing = missing(data.whole(), toForget);
+      if (missing > 0) {
+        return known(missing, toForget.size());
+      }
+    }
+    final FisherSums sums = inputs.sums();
     SampleDataset anchored = data.anchored();
     int[] erased = JobInputs.present(anchored, known.getErased());
     boolean chained =
@@ -83,12 +90,7 @@ final class UnlearnRun {
     Optional<ErasedBefore> before =
         chained ? Optional.of(before(anchored, erased, known, sums)) : Optional.empty();
     List<ResolvedClass> classes = ForgottenClasses.resolve(data.unerased(), job.getClasses());
-    List<String> named = named(classes);
-    int[] batch = batch(dataset, named);
-    boolean mayKnow = job.getAnchorReturned() && batch.length < named.size();
-    if (mayKnow && !job.getGateOverridden()) {
-      return known(named.size() - batch.length, named.size());
-    }
+    int[] batch = batch(dataset, classes);
     Optional<SampleDataset> holdout = data.holdout();
     Set<Integer> labels = labels(data.whole());
     if (batch.length == 0 && !isGone(data.whole(), labels)) {
@@ -173,10 +175,19 @@ final class UnlearnRun {
     return job.getClasses().isEmpty() ? policy.getLadder() : policy.getClassLadder();
   }
 
-  private List<String> named(List<ResolvedClass> classes) {
-    List<String> ids = new ArrayList<>(job.getSampleIds());
-    classes.forEach(of -> ids.addAll(of.getSampleIds()));
+  /**
+   * What an older artifact that has come back has yet to forget: also by the jobs after this one,
+   * as what this one makes of it is served until then.
+   */
+  private Set<String> toForget(ForgetSet known) {
+    Set<String> ids = new HashSet<>(known.getCarried());
+    ids.addAll(job.getSampleIds());
+    known.getErased().forEach(ids::remove);
     return ids;
+  }
+
+  private static long missing(SampleDataset dataset, Set<String> ids) {
+    return ids.stream().filter(id -> dataset.indexOf(id).isEmpty()).count();
   }
 
   /**
@@ -187,7 +198,9 @@ final class UnlearnRun {
    *
    * @throws UnknownSamplesException when it lacks one
    */
-  private int[] batch(SampleDataset dataset, List<String> ids) {
+  private int[] batch(SampleDataset dataset, List<ResolvedClass> classes) {
+    List<String> ids = new ArrayList<>(job.getSampleIds());
+    classes.forEach(of -> ids.addAll(of.getSampleIds()));
     int[] positions = JobInputs.present(dataset, ids);
     if (positions.length < ids.size() && !job.getCarriedOver()) {
       List<String> unknown = ids.stream().filter(id -> dataset.indexOf(id).isEmpty()).toList();
@@ -276,14 +289,14 @@ final class UnlearnRun {
    * An older artifact that has come back: it was trained on what the source has deleted since,
    * which no method that reads it can make it forget.
    */
-  private JobResult known(int missing, int named) {
+  private JobResult known(long missing, int all) {
     return new JobResult(
         outcomes
             .of(job, canBeTrainedAnew() ? Verdict.ESCALATE : Verdict.HOLD)
             .setError(
                 ("the artifact is from before an erasure, and the dataset lacks %d of %d samples"
                         + " that it must forget: train it anew, or register one that never knew them")
-                    .formatted(missing, named))
+                    .formatted(missing, all))
             .build());
   }
 

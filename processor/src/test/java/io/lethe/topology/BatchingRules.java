@@ -226,6 +226,7 @@ final class BatchingRules {
 
   private boolean canRetrain() {
     return !(memory.erased() == 0
+        && memory.carried().isEmpty()
         && tasks.pending().isEmpty()
         && quarantined.isEmpty()
         && tasks.batch().isEmpty()

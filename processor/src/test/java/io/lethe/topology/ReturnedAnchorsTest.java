@@ -5,6 +5,7 @@ import static io.lethe.topology.TopologyFixture.diagonal;
 import static io.lethe.topology.TopologyFixture.policy;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.lethe.batching.BatchingStores;
 import io.lethe.events.JobKind;
 import io.lethe.events.JobOutcome;
 import io.lethe.events.ModelCommandKind;
@@ -12,10 +13,14 @@ import io.lethe.events.ModelVersion;
 import io.lethe.events.UnlearningJob;
 import io.lethe.events.UnlearningPolicy;
 import io.lethe.events.Verdict;
+import io.lethe.state.ModelState;
 import io.lethe.state.Phase;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.apache.kafka.streams.state.KeyValueStore;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -80,6 +85,7 @@ class ReturnedAnchorsTest {
         JobOutcome.newBuilder(lethe.outcomeOf(job, Verdict.RELEASE))
             .setArtifactUri(job.getAnchorUri())
             .setArtifactSha256(job.getAnchorSha256())
+            .setFisherSamples(0)
             .setMethod("none")
             .build());
   }
@@ -236,6 +242,158 @@ class ReturnedAnchorsTest {
 
     // When
     anchored(SHA);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void itIsTrainedAnewOnAPersonsWordWhereNoRequestWaits() {
+    // Given
+    anchored(OTHER);
+    releasedAsItIs(carried());
+    anchored(SHA);
+    refused(carried(), Verdict.HOLD);
+    lethe.versions();
+
+    // When
+    lethe.modelCommand("m", ModelCommandKind.RETRAIN);
+
+    // Then
+    UnlearningJob anew = lethe.onlyJob();
+    assertThat(anew.getKind()).isEqualTo(JobKind.RETRAIN);
+    assertThat(anew.getSampleIds()).containsExactly("s1");
+    lethe.retrained(anew, THIRD);
+    assertThat(lethe.versions()).extracting(ModelVersion::getMethod).containsExactly("retrain");
+  }
+
+  @Test
+  void itsJobsAreToldAllThatItHasYetToForget() {
+    // Given
+    lethe.requestClasses(new UUID(1, 1), "d", List.of(), "2");
+    lethe.unlearned(lethe.onlyJob(), Map.of("2", List.of("s5")));
+    anchored(OTHER);
+    UnlearningJob others = carried();
+    assertThat(lethe.forgetSet(others).getCarried()).isEmpty();
+
+    // When
+    anchored(SHA);
+
+    // Then
+    UnlearningJob classes = carried();
+    assertThat(classes.getClasses()).containsExactly("2");
+    assertThat(lethe.forgetSet(classes).getCarried()).containsExactly("s1", "s5");
+  }
+
+  /** As it was before artifacts were remembered. */
+  private void forgetArtifacts() {
+    KeyValueStore<String, UUID> erased = lethe.driver.getKeyValueStore(BatchingStores.ERASED_STORE);
+    lethe.keys(BatchingStores.ERASED_STORE).stream()
+        .filter(key -> key.contains("\u0000had\u0000"))
+        .forEach(erased::delete);
+    lethe
+        .driver
+        .<String, ModelState>getKeyValueStore(BatchingStores.MODELS_STORE)
+        .put("m", ModelState.newBuilder(lethe.model("m")).setErasedBy(0).setServedUri("").build());
+  }
+
+  @Test
+  void releasesFromBeforeArtifactsWereRememberedAreKnownWhereTheyLieUnderTheirDigests() {
+    // Given
+    lethe.requestSamples("d", List.of("s2"));
+    UnlearningJob job = lethe.onlyJob();
+    lethe.subtract(job, diagonal(1, 1f, 2f, 3f));
+    lethe.send(
+        lethe.topics.jobOutcomes(),
+        "m",
+        JobOutcome.newBuilder(lethe.outcomeOf(job, Verdict.RELEASE))
+            .setArtifactUri("file:/store/sha256/ee/" + THIRD + ".params")
+            .setArtifactSha256(THIRD)
+            .build());
+    erased("s3");
+    forgetArtifacts();
+    anchored(OTHER);
+    assertThat(carried().getAnchorReturned()).isFalse();
+
+    // When
+    anchored(THIRD);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void anArtifactThatWasRegisteredBeforeThatMayBeAnOlderOne() {
+    // Given
+    lethe.register(
+        "m", "d", UnlearningPolicy.newBuilder(policy(1, YEAR)).setFolds(0).build(), OTHER);
+    UnlearningJob anchor = lethe.onlyJob();
+    forgetArtifacts();
+    lethe.snapshot(anchor, diagonal(100, 10f, 20f, 30f));
+
+    // When
+    lethe.outcome(anchor, Verdict.RELEASE);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void anArtifactThatHadSomethingToForgetIsNotTakenForOneThatNeverKnew() {
+    // Given: the dataset still had the sample when it was here first
+    anchored(OTHER);
+    UnlearningJob found = carried();
+    assertThat(found.getAnchorReturned()).isFalse();
+    lethe.unlearned(found);
+    anchored(THIRD);
+    releasedAsItIs(carried());
+
+    // When
+    anchored(OTHER);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void norIsOneOfWhichTheGateHasRefusedTheModel() {
+    // Given
+    anchored(OTHER);
+    lethe.outcome(carried(), Verdict.HOLD);
+    anchored(THIRD);
+    releasedAsItIs(carried());
+
+    // When
+    anchored(OTHER);
+
+    // Then
+    assertThat(carried().getAnchorReturned()).isTrue();
+  }
+
+  @Test
+  void norIsAReleaseThatHadMoreToForget() {
+    // Given: an artifact has a class to forget before the samples
+    String between = "f".repeat(64);
+    lethe.requestClasses(new UUID(1, 1), "d", List.of(), "2");
+    lethe.unlearned(lethe.onlyJob(), Map.of("2", List.of("s5")));
+    anchored(OTHER);
+    UnlearningJob classes = carried();
+    assertThat(classes.getClasses()).containsExactly("2");
+    lethe.subtract(classes, diagonal(1, 1f, 2f, 3f));
+    lethe.send(
+        lethe.topics.jobOutcomes(),
+        "m",
+        lethe
+            .outcomeOf(classes, Map.of("2", List.of("s5")))
+            .setFisherSamples(1)
+            .setArtifactSha256(between)
+            .build());
+    UnlearningJob rest = carried();
+    assertThat(rest.getAnchorReturned()).as("as the first").isFalse();
+    lethe.unlearned(rest);
+
+    // When
+    anchored(between);
 
     // Then
     assertThat(carried().getAnchorReturned()).isTrue();

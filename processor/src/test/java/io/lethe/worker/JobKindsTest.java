@@ -478,6 +478,50 @@ class JobKindsTest {
   }
 
   @Test
+  void nothingIsMadeOfAnAnchorFromBeforeTheErasureThatCannotForgetTheRest() {
+    // Given: what the job names is there, what the one after it will name is not
+    worker.carried = List.of("gone", worker.samples(0, 1).get(0));
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, worker.samples(0, 1))
+                .setCarriedOver(true)
+                .setAnchorReturned(true)
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.HOLD);
+    assertThat(result.outcome().getError().orElseThrow()).contains("lacks 1 of 2 samples");
+    assertThat(result.outcome().getArtifactSha256()).isEmpty();
+    assertThat(result.update()).isEmpty();
+  }
+
+  @Test
+  void whatAnEarlierJobOfItsHasForgottenTheDatasetMayLack() {
+    // Given: with its class, and the source has deleted it since
+    worker.erased = List.of("gone");
+    worker.carried = List.of("gone", worker.samples(0, 1).get(0));
+
+    // When
+    JobResult result =
+        worker.runner.run(
+            worker
+                .job(JobKind.UNLEARN, worker.carried)
+                .setErasedSamples(1)
+                .setCarriedOver(true)
+                .setAnchorReturned(true)
+                .build(),
+            Progress.NONE);
+
+    // Then
+    assertThat(result.outcome().getVerdict()).isEqualTo(Verdict.RELEASE);
+    assertThat(result.outcome().getFisherSamples()).isEqualTo(1);
+  }
+
+  @Test
   void whatTheModelNeverSawLeavesTheLastReleaseAsItIs() {
     // Given: an earlier batch that the anchor knew
     Artifact parent = worker.model(2);

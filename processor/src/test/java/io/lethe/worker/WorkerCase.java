@@ -58,6 +58,9 @@ final class WorkerCase {
 
   List<String> excludedClasses = List.of();
 
+  /** What an anchor from before an erasure has yet to forget. */
+  List<String> carried = List.of();
+
   /** Whether the stores know nothing of the job any more. */
   boolean obsolete;
 
@@ -105,6 +108,7 @@ final class WorkerCase {
         .setExcluded(excluded)
         .setErasedClasses(erasedClasses)
         .setExcludedClasses(excludedClasses)
+        .setCarried(carried)
         .setClasses(targets.classes())
         .setTargetIds(targets.sampleIds())
         .setLogits(targets.bytes())
