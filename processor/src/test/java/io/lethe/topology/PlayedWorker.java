@@ -113,10 +113,10 @@ final class PlayedWorker {
     }
   }
 
-  /** The same of the held-out targets. */
+  /** The same of the held-out targets, with the whole Fisher update: nothing else is missing. */
   void targetsArriveInPart(String model, int mask, boolean outcomeFirst) {
     if (hasUpdate(model)) {
-      arrive(model, 0, mask, outcomeFirst, !outcomeFirst);
+      arrive(model, ALL, mask, outcomeFirst, !outcomeFirst);
     }
   }
 
