@@ -61,7 +61,7 @@ final class Anchors {
 
   /** The first anchor of a model. */
   ModelState first(ModelRegistered registration) {
-    stores.had(registration.getModelId(), registration.getArtifactSha256(), 0);
+    stores.artifacts(registration.getModelId()).add(registration.getArtifactSha256(), 0);
     return anchoring(
         ModelState.newBuilder()
             .setRegistration(registration)
@@ -108,14 +108,15 @@ final class Anchors {
     int carried = state.getCarriedSamples() + stores.carry(modelId, state.getAnchorId());
     int carriedClasses = state.getCarriedClasses() + stores.classes(modelId).carry();
     // A state that was written before these were kept: its artifacts may know all that was erased.
-    if (!stores.isKnown(modelId, state.getRegistration().getArtifactSha256())) {
+    KnownArtifacts artifacts = stores.artifacts(modelId);
+    if (!artifacts.isKnown(state.getRegistration().getArtifactSha256())) {
       stores.obsolete(modelId).stream()
           .flatMap(uri -> digest(uri).stream())
-          .forEach(sha -> stores.had(modelId, sha, 0));
+          .forEach(sha -> artifacts.add(sha, 0));
     }
-    stores.had(modelId, state.getRegistration().getArtifactSha256(), 0);
+    artifacts.add(state.getRegistration().getArtifactSha256(), 0);
     boolean unknown = state.getErasedBy() == 0 && carried + carriedClasses > 0;
-    stores.had(modelId, registration.getArtifactSha256(), state.getVersion());
+    artifacts.add(registration.getArtifactSha256(), state.getVersion());
     return anchoring(
         ModelState.newBuilder(waitingAgain(setAside.again(state)))
             .setRegistration(registration)

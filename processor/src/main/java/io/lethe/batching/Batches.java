@@ -133,7 +133,8 @@ final class Batches {
             .setClasses(classes)
             .setRequests(0)
             .setCarriedOver(true)
-            .setAnchorReturned(stores.isReturned(state))
+            .setAnchorReturned(
+                stores.artifacts(state.getRegistration().getModelId()).isReturned(state))
             .build());
     return unlearning;
   }

@@ -79,16 +79,6 @@ public final class BatchingStores {
   /** In the place of an anchor: models that know what was erased since. */
   private static final String OBSOLETE = "obsolete";
 
-  /**
-   * In the place of an anchor: digests of artifacts that the model has had or made, each with the
-   * version up to which it knows nothing that was erased, and before that whether the dataset had
-   * something that it was to forget. They are no data of a subject and stay.
-   */
-  private static final String HAD = "had";
-
-  /** In the first half of what is kept of an artifact; its second half is the version. */
-  private static final long KNEW = 1;
-
   /** In the place of an anchor: samples that the current one was trained without. */
   private static final String EXCLUDED = "excluded";
 
@@ -350,59 +340,9 @@ public final class BatchingStores {
     erased.delete(erasedKey(modelId, OBSOLETE, artifactUri));
   }
 
-  /**
-   * Remembers an artifact that the model has or that was made of it, unless it is known. One that
-   * had something to forget when it was here before may know all that was erased.
-   */
-  void had(String modelId, String sha256, long version) {
-    UUID known = erased.get(erasedKey(modelId, HAD, sha256));
-    if (known == null) {
-      putHad(modelId, sha256, version);
-    } else if (known.getMostSignificantBits() == KNEW) {
-      putHad(modelId, sha256, 0);
-    }
-  }
-
-  /** Whether the artifact is remembered. */
-  boolean isKnown(String modelId, String sha256) {
-    return erased.get(erasedKey(modelId, HAD, sha256)) != null;
-  }
-
-  void putHad(String modelId, String sha256, long version) {
-    erased.put(erasedKey(modelId, HAD, sha256), new UUID(0, version));
-  }
-
-  /**
-   * Remembers that the dataset had something that the anchor was to forget. As long as it is the
-   * anchor nothing changes: all of its jobs are to be held to the same. One that is not known is
-   * taken for older in any case.
-   */
-  void knew(ModelState state) {
-    String key = hadKey(state);
-    UUID known = erased.get(key);
-    if (known != null) {
-      erased.put(key, new UUID(KNEW, known.getLeastSignificantBits()));
-    }
-  }
-
-  /** Remembers an artifact that knows what the anchor does. */
-  void putHadAsAnchor(ModelState state, String sha256) {
-    UUID known = erased.get(hadKey(state));
-    String key = erasedKey(state.getRegistration().getModelId(), HAD, sha256);
-    erased.put(key, known == null ? new UUID(0, 0) : known);
-  }
-
-  /**
-   * Whether the anchor, which has something to forget that was erased before, is an artifact from
-   * before the last time that more was. One that was registered before these were kept may be.
-   */
-  boolean isReturned(ModelState state) {
-    UUID had = erased.get(hadKey(state));
-    return had == null || had.getLeastSignificantBits() < state.getErasedBy();
-  }
-
-  private static String hadKey(ModelState state) {
-    return erasedKey(state.getRegistration().getModelId(), HAD, state.getAnchorId());
+  /** Artifacts that the model has had or made, beside the erased samples. */
+  KnownArtifacts artifacts(String modelId) {
+    return new KnownArtifacts(modelId, erased);
   }
 
   /** What is known of classes that were forgotten whole, beside the erased samples. */
@@ -416,12 +356,11 @@ public final class BatchingStores {
    */
   void deleteErased(String modelId) {
     String obsolete = erasedKey(modelId, OBSOLETE, "");
-    String had = erasedKey(modelId, HAD, "");
     try (KeyValueIterator<String, UUID> range =
         erased.prefixScan(modelId + SEPARATOR, new StringSerializer())) {
       while (range.hasNext()) {
         String key = range.next().key;
-        if (!key.startsWith(obsolete) && !key.startsWith(had)) {
+        if (!key.startsWith(obsolete) && !artifacts(modelId).isKey(key)) {
           erased.delete(key);
         }
       }

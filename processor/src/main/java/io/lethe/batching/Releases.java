@@ -68,7 +68,7 @@ final class Releases {
     outcome
         .getArtifactSha256()
         .filter(sha -> outcome.getKind() != JobKind.ANCHOR)
-        .ifPresent(sha -> stores.had(outcome.getModelId(), sha, 0));
+        .ifPresent(sha -> stores.artifacts(outcome.getModelId()).add(sha, 0));
   }
 
   /**
@@ -83,7 +83,7 @@ final class Releases {
             || outcome.getFisherSamples() > 0
             || (outcome.getVerdict() != Verdict.RELEASE && outcome.getArtifactSha256().isPresent());
     if (job.getCarriedOver() && found) {
-      stores.knew(state);
+      stores.artifacts(outcome.getModelId()).knew(state.getAnchorId());
     }
   }
 
@@ -225,11 +225,12 @@ final class Releases {
             && (carriedSamples > 0
                 || carriedClasses > 0
                 || (job.getAnchorReturned() && job.getGateOverridden()));
+    KnownArtifacts artifacts = stores.artifacts(version.getModelId());
     if (knowsMore) {
-      stores.putHadAsAnchor(state, version.getArtifactSha256());
+      artifacts.putLike(state.getAnchorId(), version.getArtifactSha256());
     } else if (!version.getArtifactSha256().equals(state.getAnchorId())) {
       // An anchor that is released as it is knows what it knew, whoever has said that it may be.
-      stores.putHad(version.getModelId(), version.getArtifactSha256(), version.getVersion());
+      artifacts.put(version.getArtifactSha256(), version.getVersion());
     }
     boolean more =
         !job.getCarriedOver() && (version.getSamples() > 0 || !job.getClasses().isEmpty());
